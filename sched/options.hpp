@@ -1,0 +1,28 @@
+// How a runtime is set up.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace zsync {
+
+enum class io_backend { automatic, io_uring, epoll, kqueue };
+
+// pinned: a fiber that has started stays on its worker, so that thread-locals behave as in a thread.
+// work_stealing: idle workers take started fibers as well; for code that holds no thread-local across a wait.
+// Unstarted fibers are balanced between the workers under both.
+enum class scheduling { pinned, work_stealing };
+
+struct runtime_options {
+  unsigned workers = 0;  // 0: the CPUs that this process may use (affinity and cgroup quota)
+  io_backend backend = io_backend::automatic;
+  scheduling policy = scheduling::pinned;
+  std::size_t stack_size = 256 * 1024;  // bytes of address space a fiber; what is not touched costs nothing
+  std::string name = "zsync";           // of the threads, in dumps and traces
+};
+
+std::string_view to_string(io_backend backend) noexcept;
+std::string_view to_string(scheduling policy) noexcept;
+
+}  // namespace zsync

@@ -1,0 +1,25 @@
+// The lock that guards a wait queue: held for a few instructions, never across a switch.
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+namespace zsync::detail {
+
+// One atomic operation to lock, a plain store to unlock. Meets the standard's Lockable.
+class spinlock {
+ public:
+  void lock() noexcept {
+    if (!held_.exchange(true, std::memory_order_acquire)) [[likely]] return;
+    lock_contended();
+  }
+  bool try_lock() noexcept { return !held_.exchange(true, std::memory_order_acquire); }
+  void unlock() noexcept { held_.store(false, std::memory_order_release); }
+
+ private:
+  void lock_contended() noexcept;
+
+  std::atomic<bool> held_{false};
+};
+
+}  // namespace zsync::detail

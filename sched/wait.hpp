@@ -1,0 +1,150 @@
+// The one way to sleep, and the one way to be woken.
+//
+// A primitive waits in four steps, the first three under the lock that guards its queue:
+//
+//     std::unique_lock guard(lock_);
+//     if (/* it can go on */) return;
+//     wait w(wait_kind::mutex, this, wait::uncancellable);
+//     if (!w.open()) { ... }                    // cancelled or notified before it began
+//     waiter me(w);
+//     waiters_.push_back(me);
+//     guard.unlock();
+//     wake_cause why = w.suspend(until);
+//     if (why != wake_cause::notified) { guard.lock(); waiters_.remove(me); }
+//
+// and is woken in two, the first under that lock, the second better after it:
+//
+//     parker* woken = waiters_.claim_front();   // nullptr: nobody
+//     guard.unlock();
+//     if (woken) schedule(*woken);
+//
+// Whoever loses the claim (see parker.hpp) touches neither `wait` nor `waiter` once the lock is released,
+// and the owner takes its waiter out under the same lock, so both can live on the sleeper's stack.
+#pragma once
+
+#include <zsync/fiber/parker.hpp>
+#include <zsync/timer/deadline.hpp>
+#include <zsync/timer/timer_queue.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+namespace zsync::detail {
+
+// Why a fiber waits: for dumps, deadlock reports and traces.
+enum class wait_kind : std::uint8_t {
+  sleep, park, join, group, blocking,
+  channel_send, channel_receive, select, future,
+  mutex, shared_mutex, condition, semaphore, latch, barrier, once, event, wait_group,
+  io_read, io_write, io_accept, io_connect, io_other,
+};
+std::string_view to_string(wait_kind why) noexcept;
+
+class thread_parker;  // a plain thread that waits
+class worker;
+
+// One sleep of the calling fiber or plain thread. Lives on its stack.
+class wait {
+ public:
+  enum acceptance : std::uint32_t {
+    uncancellable = 0,
+    cancellable = parker::cancellable,
+    wakeable = parker::wakeable | parker::cancellable,  // also by waker::wake()
+  };
+
+  // `on` is the object that is waited for. A cancellation shield makes any wait uncancellable.
+  wait(wait_kind why, const void* on, acceptance accepts) noexcept;
+  ~wait();
+  wait(const wait&) = delete;
+  wait& operator=(const wait&) = delete;
+
+  // From here on the wait can be claimed; so before anybody else can see it. False: it is over before it
+  // began, cause() says why, and suspend() must not be called.
+  [[nodiscard]] bool open() noexcept;
+
+  // Lets others run until the wait is claimed, `until` has passed, or the innermost deadline scope has.
+  // Must follow a successful open(). Throws nothing: the cause is the result.
+  wake_cause suspend(deadline until = deadline::never()) noexcept;
+
+  [[nodiscard]] wake_cause cause() const noexcept { return party_->cause; }
+
+  // After timed_out: the deadline scope ended it, not the deadline given to suspend().
+  [[nodiscard]] bool scope_expired() const noexcept { return scope_expired_; }
+
+  // Which of several waiters ended it, by waiter::index.
+  [[nodiscard]] std::uint16_t fired() const noexcept { return party_->fired; }
+
+  [[nodiscard]] parker& party() const noexcept { return *party_; }
+  [[nodiscard]] wait_kind why() const noexcept { return why_; }
+  [[nodiscard]] const void* on() const noexcept { return on_; }
+  [[nodiscard]] deadline until() const noexcept { return until_; }
+  [[nodiscard]] clock::time_point since() const noexcept { return since_; }
+
+ private:
+  friend class worker;
+
+  void suspend_thread() noexcept;
+  static void expire(timer_node& node) noexcept;
+
+  parker* party_;
+  const void* on_;
+  wait_kind why_;
+  bool scope_expired_ = false;
+  std::uint32_t accepts_;
+  deadline until_;
+  clock::time_point since_{};
+  timer_node timer_;
+  std::unique_ptr<thread_parker> thread_;  // off a worker only
+};
+
+// Throws what a wait that did not end by notification owes its caller: `cancelled`, or
+// std::system_error(errc::timed_out). Returns after notified.
+void throw_unless_notified(wake_cause why);
+
+// Makes the owner of a claimed wait runnable. From any thread; only the winner of the claim, and once. The
+// winner must not touch the wait, or anything on the sleeper's stack, afterwards.
+void schedule(parker& claimed) noexcept;
+
+// A place in one wait queue. A select has several, all of one wait.
+struct waiter {
+  explicit waiter(const wait& w, std::uint16_t index = 0, void* slot = nullptr) noexcept
+      : party(&w.party()), slot(slot), index(index) {}
+  waiter(const waiter&) = delete;
+  waiter& operator=(const waiter&) = delete;
+
+  // Under the queue's lock. True: the caller has won the wait and must schedule `party`.
+  [[nodiscard]] bool claim() const noexcept {
+    if (!party->claim()) return false;
+    party->cause = wake_cause::notified;
+    party->fired = index;
+    return true;
+  }
+
+  waiter* next = nullptr;
+  waiter* previous = nullptr;
+  parker* party;
+  void* slot;           // whatever the two sides agree on: where to leave a value, or to take it from
+  std::uint16_t index;  // which case of a select
+  bool queued = false;
+};
+
+// First in, first out. Guarded by the lock of the primitive that owns it.
+class wait_queue {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
+  [[nodiscard]] waiter* front() const noexcept { return head_; }
+
+  void push_back(waiter& w) noexcept;
+  void remove(waiter& w) noexcept;  // nothing happens if a claim has already taken it out
+
+  // Takes out the oldest waiter whose wait could be won, and those before it that were already over.
+  // The caller must schedule its party. nullptr: nobody waits.
+  [[nodiscard]] waiter* claim_front() noexcept;
+
+ private:
+  waiter* head_ = nullptr;
+  waiter* tail_ = nullptr;
+};
+
+}  // namespace zsync::detail
