@@ -1,0 +1,37 @@
+# Included by ctest, not by cmake: asks a test program for the names of its tests and adds each as a test of
+# its own. Done when ctest runs, so that a build neither runs what it builds nor fails with it.
+#
+# program: the test program; prefix: of the tests' names; timeout, timeout_slow: seconds, the second for
+# tests tagged [slow].
+function(zsync_discover_tests program prefix timeout timeout_slow)
+  if(NOT EXISTS "${program}")
+    add_test("${prefix}: its program is not built" "${program}")
+    return()
+  endif()
+  foreach(slow IN ITEMS 0 1)
+    set(spec "~[slow]")
+    set(limit ${timeout})
+    set(labels "${prefix}")
+    if(slow)
+      set(spec "[slow]")
+      set(limit ${timeout_slow})
+      list(APPEND labels slow)
+    endif()
+    # Catch 2 returns the number of tests, so only a crash counts as a failure.
+    execute_process(COMMAND "${program}" --names "${spec}" OUTPUT_VARIABLE output RESULT_VARIABLE status)
+    if(NOT status MATCHES "^[0-9]+$")
+      add_test("${prefix}: the list of its tests" "${program}" --names)
+      return()
+    endif()
+    string(REPLACE ";" "\\;" output "${output}")
+    string(REPLACE "\n" ";" output "${output}")
+    foreach(name IN LISTS output)
+      if(name STREQUAL "")
+        continue()
+      endif()
+      string(REGEX REPLACE "([],[\"\\])" "\\\\\\1" pattern "${name}")
+      add_test("${prefix}: ${name}" "${program}" "${pattern}")
+      set_tests_properties("${prefix}: ${name}" PROPERTIES TIMEOUT ${limit} LABELS "${labels}")
+    endforeach()
+  endforeach()
+endfunction()
