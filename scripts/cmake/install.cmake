@@ -1,0 +1,45 @@
+# What `cmake --install` puts where: the library, its headers, and what find_package and pkg-config read.
+include(CMakePackageConfigHelpers)
+
+set_target_properties(zsync PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+
+install(TARGETS zsync EXPORT zsync-targets)
+foreach(folder IN ITEMS fiber timer sched channel io)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/zsync
+    FILES_MATCHING PATTERN "*.hpp")
+endforeach()
+install(FILES ${PROJECT_SOURCE_DIR}/zsync.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/zsync)
+
+# A static library brings what it was linked with; a shared one has that inside.
+get_target_property(zsync_type zsync TYPE)
+get_target_property(zsync_linked zsync LINK_LIBRARIES)
+set(ZSYNC_NEEDS_BOOST OFF)
+set(ZSYNC_NEEDS_PKG_CONFIG "")
+set(ZSYNC_PC_REQUIRES_PRIVATE "")
+set(ZSYNC_PC_LIBS_PRIVATE "")
+if(zsync_type STREQUAL "STATIC_LIBRARY")
+  if(zsync_linked MATCHES "Boost::context")
+    set(ZSYNC_NEEDS_BOOST ON)
+    string(APPEND ZSYNC_PC_LIBS_PRIVATE " -lboost_context")
+  endif()
+  foreach(module IN ITEMS liburing libcares libkqueue)
+    if(zsync_linked MATCHES "PkgConfig::${module}")
+      list(APPEND ZSYNC_NEEDS_PKG_CONFIG ${module})
+    endif()
+  endforeach()
+endif()
+list(JOIN ZSYNC_NEEDS_PKG_CONFIG " " ZSYNC_PC_REQUIRES_PRIVATE)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/zsync)
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/zsync-config.cmake.in
+  ${PROJECT_BINARY_DIR}/zsync-config.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/zsync-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/zsync-config.cmake ${PROJECT_BINARY_DIR}/zsync-config-version.cmake
+  DESTINATION ${package_dir})
+install(EXPORT zsync-targets NAMESPACE zsync:: DESTINATION ${package_dir})
+
+# Relative to where the file is, so that an installed tree can be moved.
+file(RELATIVE_PATH ZSYNC_PC_PREFIX
+  ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+configure_file(${CMAKE_CURRENT_LIST_DIR}/zsync.pc.in ${PROJECT_BINARY_DIR}/zsync.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/zsync.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
