@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -21,10 +22,12 @@ COUNTED = {".hpp", ".cpp", ".h", ".c", ".py", ".sh"}
 
 
 def project_files(root):
-    listed = subprocess.run(
-        ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True, text=True, check=False)
-    if listed.returncode == 0:
+    listed = None
+    if shutil.which("git"):
+        listed = subprocess.run(
+            ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            capture_output=True, text=True, check=False)
+    if listed and listed.returncode == 0:
         paths = [pathlib.Path(name) for name in listed.stdout.split("\0") if name]
     else:  # an unpacked archive
         paths = [p.relative_to(root) for p in pathlib.Path(root).rglob("*")
