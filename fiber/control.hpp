@@ -3,6 +3,7 @@
 
 #include <zsync/fiber/exception_state.hpp>
 #include <zsync/fiber/parker.hpp>
+#include <zsync/fiber/sanitizer.hpp>
 #include <zsync/fiber/stack.hpp>
 
 #include <atomic>
@@ -13,50 +14,55 @@
 
 namespace zsync::detail {
 
-class worker;           // opaque here
-class wait;             // opaque here
-class deadline_frame;   // opaque here
-class local_table;      // fiber_local's values
+class worker;  // opaque here, as is the next
+class wait;
+struct deadline_frame;
+class local_table;
 
 // The first cache line holds what a switch and a wake touch; the rest is for birth, death and questions.
 //
-//   newborn (no stack) --> running <--> ready
-//                             |  ^
-//                          waiting (parker: open)
-//                             |
-//   finished <---- running ---+          `home` is the worker that runs it, or ran it last.
+//   newborn --> running <--> ready        newborn: has neither stack nor context
+//                 |  ^         ^          ready:   stands in a run queue
+//                 |  '---------+-- waiting: its parker is open
+//                 v
+//             finished                    its stack goes on to the next one; the block lives as long as
+//                                         a handle or a waker refers to it
 class fiber_control : public parker {
  public:
   fiber_control() noexcept : parker(false) {}
   virtual ~fiber_control() = default;
 
-  // Runs the closure, on the fiber's own stack, and keeps its result. An exception that leaves it has
-  // nowhere to go, so the process terminates at the throw.
+  // Runs the closure, on the fiber's own stack, and keeps its result.
   virtual void run() = 0;
+
+  // Instead of run(), when there is no stack to run on: ends the fiber with that error.
+  virtual void abandon() noexcept = 0;
 
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
-  fiber_control* next = nullptr;  // link of the one queue that holds it; that queue guards it
-  void* context = nullptr;        // where it goes on, while suspended; home's thread
-  exception_state exceptions;     // while suspended; home's thread
+  fiber_control* next = nullptr;       // link of the one queue that holds it; that queue guards it
+  void* context = nullptr;             // where it goes on, while suspended; home's thread
+  exception_state exceptions;          // while suspended; home's thread
   std::atomic<worker*> home{nullptr};  // changes only while it stands in a stealable queue
   int saved_errno = 0;                 // while suspended; home's thread
   bool stealable = false;              // may move to another worker after it started
-  bool placed = false;                 // spawned for one worker, and not stolen even as a newborn
-  bool detached = false;               // set before it started: nobody will join it
+  bool placed = false;                 // spawned for one worker: not stolen even as a newborn
+  bool anchored = false;               // in a wait that has to end on the worker where it began
 
-  stack memory;                           // none while newborn
-  wait* waiting_in = nullptr;             // the wait it is in; the fiber itself, read by home's thread
-  deadline_frame* deadlines = nullptr;    // innermost deadline scope; the fiber itself
-  local_table* locals = nullptr;          // the fiber itself
-  std::uint32_t shields = 0;              // nesting of cancellation shields; the fiber itself
-  std::uint32_t stack_size = 0;           // bytes; 0: the runtime's default
+  // From here on each field belongs to the fiber itself once it runs, and to its spawner before.
+  stack memory;
+  wait* waiting_in = nullptr;           // the wait it is in; home's thread may look while it is parked
+  deadline_frame* deadlines = nullptr;  // innermost deadline scope
+  local_table* locals = nullptr;
+  std::uint32_t shields = 0;     // nesting of cancellation shields
+  std::uint32_t stack_size = 0;  // bytes, rounded
   std::uint64_t id = 0;
-  const void* spawned_at = nullptr;       // return address in the code that spawned it
-  std::unique_ptr<std::string> name;      // set before it runs or by itself
+  const void* spawned_at = nullptr;  // return address in the code that spawned it
+  std::unique_ptr<std::string> name;
+  checker_state checked;
 
  private:
   std::atomic<std::uint32_t> references_{1};

@@ -30,7 +30,7 @@ class parker {
     token_bit = 16,
   };
 
-  explicit parker(bool plain_thread) noexcept : plain_thread(plain_thread) {}
+  explicit parker(bool is_thread) noexcept : plain_thread(is_thread) {}
   parker(const parker&) = delete;
   parker& operator=(const parker&) = delete;
 
@@ -41,7 +41,8 @@ class parker {
     // Nobody else changes these three bits while settled, so one addition sets all of them.
     const std::uint32_t delta = accepts - (old & (cancellable | wakeable)) - settled;
     old = state_.fetch_add(delta, std::memory_order_seq_cst);
-    if ((old & (cancel_bit | token_bit)) == 0) [[likely]] return arm_result::open;
+    if ((old & (cancel_bit | token_bit)) == 0) [[likely]]
+      return arm_result::open;
     return close_early(old, accepts);
   }
 

@@ -7,12 +7,12 @@ namespace zsync {
 
 // What std::errc has no word for. An error-code enum: `ec == zsync::error::closed` compiles.
 enum class error {
-  closed = 1,            // this end was closed while, or before, somebody used it
-  unexpected_eof,        // the stream ended before all that was asked for had arrived
-  no_such_host,          // the name does not resolve
-  bad_address,           // the text is not an address
-  limit_exceeded,        // more arrived than the caller allowed
-  backend_unavailable,   // the I/O backend asked for by name is not to be had here
+  closed = 1,           // this end was closed while, or before, somebody used it
+  unexpected_eof,       // the stream ended before all that was asked for had arrived
+  no_such_host,         // the name does not resolve
+  bad_address,          // the text is not an address
+  limit_exceeded,       // more arrived than the caller allowed
+  backend_unavailable,  // the I/O backend asked for by name is not to be had here
 };
 
 const std::error_category& error_category() noexcept;

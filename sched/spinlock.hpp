@@ -10,7 +10,8 @@ namespace zsync::detail {
 class spinlock {
  public:
   void lock() noexcept {
-    if (!held_.exchange(true, std::memory_order_acquire)) [[likely]] return;
+    if (!held_.exchange(true, std::memory_order_acquire)) [[likely]]
+      return;
     lock_contended();
   }
   bool try_lock() noexcept { return !held_.exchange(true, std::memory_order_acquire); }

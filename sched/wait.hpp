@@ -34,10 +34,29 @@ namespace zsync::detail {
 
 // Why a fiber waits: for dumps, deadlock reports and traces.
 enum class wait_kind : std::uint8_t {
-  sleep, park, join, group, blocking,
-  channel_send, channel_receive, select, future,
-  mutex, shared_mutex, condition, semaphore, latch, barrier, once, event, wait_group,
-  io_read, io_write, io_accept, io_connect, io_other,
+  sleep,
+  park,
+  join,
+  group,
+  blocking,
+  channel_send,
+  channel_receive,
+  select,
+  future,
+  mutex,
+  shared_mutex,
+  condition,
+  semaphore,
+  latch,
+  barrier,
+  once,
+  event,
+  wait_group,
+  io_read,
+  io_write,
+  io_accept,
+  io_connect,
+  io_other,
 };
 std::string_view to_string(wait_kind why) noexcept;
 
@@ -45,16 +64,20 @@ class thread_parker;  // a plain thread that waits
 class worker;
 
 // One sleep of the calling fiber or plain thread. Lives on its stack.
-class wait {
+class wait : private timer_node {
  public:
+  // Flags, to be combined with |.
   enum acceptance : std::uint32_t {
     uncancellable = 0,
     cancellable = parker::cancellable,
-    wakeable = parker::wakeable | parker::cancellable,  // also by waker::wake()
+    wakeable = parker::wakeable,  // also by waker::wake()
+    unscoped = 256,               // deadline scopes do not end it: for what must be done in any case
+    anchored = 512,               // goes on on the worker where it began, even if the fiber may move
   };
 
   // `on` is the object that is waited for. A cancellation shield makes any wait uncancellable.
-  wait(wait_kind why, const void* on, acceptance accepts) noexcept;
+  // From a plain thread it allocates, and may throw std::bad_alloc.
+  wait(wait_kind why, const void* on, std::uint32_t accepts);
   ~wait();
   wait(const wait&) = delete;
   wait& operator=(const wait&) = delete;
@@ -63,11 +86,15 @@ class wait {
   // began, cause() says why, and suspend() must not be called.
   [[nodiscard]] bool open() noexcept;
 
-  // Lets others run until the wait is claimed, `until` has passed, or the innermost deadline scope has.
-  // Must follow a successful open(). Throws nothing: the cause is the result.
+  // Lets others run until the wait is claimed, `until` has passed, or the tightest deadline scope around it
+  // has. Must follow a successful open(). Throws nothing: the cause is the result.
   wake_cause suspend(deadline until = deadline::never()) noexcept;
 
   [[nodiscard]] wake_cause cause() const noexcept { return party_->cause; }
+
+  // Throws what a wait that did not end by notification owes its caller: `cancelled`, or
+  // std::system_error(errc::timed_out). Returns after notified.
+  void throw_unless_notified() const;
 
   // After timed_out: the deadline scope ended it, not the deadline given to suspend().
   [[nodiscard]] bool scope_expired() const noexcept { return scope_expired_; }
@@ -84,23 +111,27 @@ class wait {
  private:
   friend class worker;
 
-  void suspend_thread() noexcept;
+  void suspend_fiber(worker& here) noexcept;
+  void time_out() noexcept;
   static void expire(timer_node& node) noexcept;
 
   parker* party_;
   const void* on_;
-  wait_kind why_;
+  const std::uint32_t accepts_;
+  const wait_kind why_;
   bool scope_expired_ = false;
-  std::uint32_t accepts_;
   deadline until_;
+  deadline scope_;
   clock::time_point since_{};
-  timer_node timer_;
   std::unique_ptr<thread_parker> thread_;  // off a worker only
 };
 
-// Throws what a wait that did not end by notification owes its caller: `cancelled`, or
-// std::system_error(errc::timed_out). Returns after notified.
-void throw_unless_notified(wake_cause why);
+// Makes the next waits of the calling fiber or thread end at `until` at the latest; scopes nest.
+struct deadline_frame {
+  deadline until;  // the tightest of this scope and those around it
+  deadline_frame* outer;
+};
+deadline_frame*& innermost_deadline() noexcept;  // of the caller; valid until its next wait
 
 // Makes the owner of a claimed wait runnable. From any thread; only the winner of the claim, and once. The
 // winner must not touch the wait, or anything on the sleeper's stack, afterwards.
@@ -108,8 +139,8 @@ void schedule(parker& claimed) noexcept;
 
 // A place in one wait queue. A select has several, all of one wait.
 struct waiter {
-  explicit waiter(const wait& w, std::uint16_t index = 0, void* slot = nullptr) noexcept
-      : party(&w.party()), slot(slot), index(index) {}
+  explicit waiter(const wait& w, std::uint16_t index_ = 0, void* slot_ = nullptr) noexcept
+      : party(&w.party()), slot(slot_), index(index_) {}
   waiter(const waiter&) = delete;
   waiter& operator=(const waiter&) = delete;
 

@@ -20,7 +20,7 @@ struct timer_node {
   // Called once the deadline has passed, never early, with the node already out of its queue.
   using callback = void (*)(timer_node&) noexcept;
 
-  explicit timer_node(callback expired) noexcept : expired(expired) {}
+  explicit timer_node(callback on_expiry) noexcept : expired(on_expiry) {}
   timer_node(const timer_node&) = delete;
   timer_node& operator=(const timer_node&) = delete;
 

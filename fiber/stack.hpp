@@ -1,0 +1,88 @@
+// Stacks for fibers: carved from slabs of address space, guarded below, and reused.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace zsync::detail {
+
+class fiber_control;
+class worker;
+
+// Who uses a stack, for those who have to find all fibers: one for each stack, beside its slab.
+struct stack_slot {
+  std::atomic<fiber_control*> owner{nullptr};
+  std::atomic<worker*> home{nullptr};
+};
+
+// A piece of address space that a fiber runs on. Below `bottom` lies its guard. A value; stack_pool owns
+// the memory.
+struct stack {
+  std::byte* bottom = nullptr;  // lowest usable address
+  std::byte* top = nullptr;     // where the first frame starts: the end of the memory less its colour
+  stack_slot* slot = nullptr;
+
+  [[nodiscard]] explicit operator bool() const noexcept { return bottom != nullptr; }
+  [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(top - bottom); }
+};
+
+// How much of a stack was ever touched, in bytes from its top: counts resident pages, so it is exact to a
+// page and costs a system call.
+std::size_t touched_bytes(const stack& memory) noexcept;
+
+// How guards are made on this machine: guard_pages needs no mapping of its own (Linux 6.13), protection
+// splits mappings, of which the kernel allows some 65,000.
+enum class guard_kind : std::uint8_t { guard_pages, protection };
+
+// Thread-safe. Memory goes back to the kernel when the pool dies, the touched pages of deep stacks earlier.
+class stack_pool {
+ public:
+  static constexpr std::size_t guard_size = 64 * 1024;
+  static constexpr std::size_t size_min = 16 * 1024;
+  static constexpr std::size_t size_max = std::size_t{1} << 30;
+
+  stack_pool();
+  ~stack_pool();
+  stack_pool(const stack_pool&) = delete;
+  stack_pool& operator=(const stack_pool&) = delete;
+
+  // What a request for `size` bytes yields: the next power of two within the limits.
+  static std::size_t rounded(std::size_t size) noexcept;
+
+  // A stack of rounded(size) bytes. An empty one if the kernel gives no more memory.
+  [[nodiscard]] stack allocate(std::size_t size) noexcept;
+  void release(const stack& memory) noexcept;
+
+  // The kernel refused the last request and nothing has been released since.
+  [[nodiscard]] bool exhausted() const noexcept { return exhausted_.load(std::memory_order_relaxed); }
+
+  // Calls back with every slot ever carved, with the pool locked.
+  void for_each_slot(const std::function<void(stack_slot&)>& visit);
+
+  // Held by whoever ends a fiber that may move between workers, so that for_each_slot() finds it whole.
+  [[nodiscard]] std::mutex& lock() noexcept { return mutex_; }
+
+  [[nodiscard]] guard_kind guards() const noexcept { return guards_; }
+  [[nodiscard]] std::size_t carved() const noexcept { return carved_.load(std::memory_order_relaxed); }
+
+ private:
+  struct slab;
+  struct size_class;
+
+  size_class& class_of(std::size_t size);
+  bool grow(size_class& sizes);
+  bool guard(std::byte* at) noexcept;
+
+  std::mutex mutex_;  // guards everything below but the atomics
+  std::vector<std::unique_ptr<size_class>> classes_;
+  guard_kind guards_;
+  std::atomic<bool> exhausted_{false};
+  std::atomic<std::size_t> carved_{0};
+};
+
+}  // namespace zsync::detail

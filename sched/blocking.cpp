@@ -1,0 +1,50 @@
+#include <zsync/sched/blocking.hpp>
+
+#include <zsync/sched/error.hpp>
+#include <zsync/sched/scheduler.hpp>
+
+#include <mutex>
+#include <system_error>
+
+namespace zsync::detail {
+
+void helper_job::run() noexcept {
+  call();
+  std::unique_lock hold(lock_);
+  done_ = true;
+  waiter* const w = waiting_.claim_front();
+  parker* const woken = w == nullptr ? nullptr : w->party;
+  hold.unlock();
+  if (woken != nullptr) schedule(*woken);
+}
+
+wake_cause helper_job::wait_done(std::uint32_t accepts) {
+  std::unique_lock hold(lock_);
+  if (done_) return wake_cause::notified;
+  wait end(wait_kind::blocking, this, accepts);
+  if (!end.open()) return end.cause();
+  waiter me(end);
+  waiting_.push_back(me);
+  hold.unlock();
+  if (end.suspend() == wake_cause::notified) return wake_cause::notified;
+  hold.lock();
+  waiting_.remove(me);
+  return done_ ? wake_cause::notified : end.cause();
+}
+
+void run_blocking(helper_job& job) {
+  worker* const here = current_worker();
+  if (here == nullptr) return job.run();
+  helper_pool& helpers = here->owner().helpers();
+  helpers.submit(job);
+  const wake_cause why = job.wait_done(wait::cancellable);
+  if (why == wake_cause::notified) return;
+  if (!helpers.take_back(job)) {  // too late: it runs
+    job.wait_done(wait::uncancellable | wait::unscoped);
+    return;
+  }
+  if (why == wake_cause::cancelled) throw cancelled{};
+  throw std::system_error(std::make_error_code(std::errc::timed_out), "a deadline scope has expired");
+}
+
+}  // namespace zsync::detail

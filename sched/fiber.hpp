@@ -1,0 +1,208 @@
+// Spawning fibers, and the handle by which one is joined, cancelled or let go.
+#pragma once
+
+#include <zsync/sched/task.hpp>
+
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace zsync {
+
+enum class scheduling;
+
+// Names a fiber among those of its runtime; never used again. Plain threads and empty handles have 0.
+class fiber_id {
+ public:
+  constexpr fiber_id() noexcept = default;
+  constexpr explicit fiber_id(std::uint64_t value) noexcept : value_(value) {}
+  [[nodiscard]] constexpr std::uint64_t value() const noexcept { return value_; }
+  friend constexpr auto operator<=>(fiber_id, fiber_id) = default;
+
+ private:
+  std::uint64_t value_ = 0;
+};
+
+struct spawn_options {
+  static constexpr int any = -1;
+
+  std::string_view name = {};             // for dumps; copied
+  std::size_t stack_size = 0;             // bytes, rounded up to a power of two; 0: the runtime's
+  std::optional<scheduling> policy = {};  // the runtime's unless given
+  int worker = any;                       // runs on that worker, and only there
+};
+
+namespace detail {
+
+class scheduler;
+
+// On whose behalf a fiber is spawned.
+struct spawn_site {
+  scheduler* where;  // nullptr: the current runtime
+  const void* from;  // return address in the spawning code
+};
+
+// Hands a new task over. Throws std::system_error: errc operation_not_permitted outside any runtime,
+// not_enough_memory without a stack; the task is gone then.
+void launch(task& newborn, const spawn_options& options, spawn_site site);
+[[noreturn]] void join_nothing();
+
+template <class F>
+inline constexpr bool is_callable_not_options = !std::is_same_v<std::remove_cvref_t<F>, spawn_options> &&
+                                                !std::is_same_v<std::remove_cvref_t<F>, spawn_site>;
+
+}  // namespace detail
+
+// The handle of a fiber, like std::jthread: destroying a joinable one requests cancellation and joins. Only
+// one thread or fiber uses a handle at a time; the fiber itself may be anywhere.
+template <class T = void>
+class fiber {
+ public:
+  fiber() noexcept = default;
+
+  // Spawns a fiber on the current runtime that calls f(args...), all decayed as std::thread does. It runs
+  // when the caller next waits, or sooner on another worker. Throws std::system_error.
+  template <class F, class... Args>
+  requires(!std::is_same_v<std::remove_cvref_t<F>, fiber> &&
+           detail::is_callable_not_options<F>) explicit fiber(F&& f, Args&&... args)
+      : fiber(detail::spawn_site{nullptr, __builtin_return_address(0)}, spawn_options{}, std::forward<F>(f),
+              std::forward<Args>(args)...) {}
+
+  template <class F, class... Args>
+  explicit fiber(const spawn_options& options, F&& f, Args&&... args)
+      : fiber(detail::spawn_site{nullptr, __builtin_return_address(0)}, options, std::forward<F>(f),
+              std::forward<Args>(args)...) {}
+
+  fiber(fiber&& other) noexcept : task_(std::exchange(other.task_, nullptr)) {}
+  fiber& operator=(fiber&& other) noexcept {
+    if (this != &other) {
+      finish();
+      task_ = std::exchange(other.task_, nullptr);
+    }
+    return *this;
+  }
+  ~fiber() { finish(); }
+
+  [[nodiscard]] bool joinable() const noexcept { return task_ != nullptr; }
+
+  // Waits for the fiber's end; returns its result or rethrows what left it, `cancelled` included. A cancelled
+  // or timed-out join throws that instead, and the handle stays joinable. From any thread.
+  T join() {
+    std::ignore = wait_done(deadline::never());
+    return take();
+  }
+
+  // Empty (false for void): not ended within `d`, and still joinable.
+  template <class Rep, class Period>
+  auto join_for(std::chrono::duration<Rep, Period> d) {
+    return join_until_deadline(deadline::after(d));
+  }
+  template <class Clock, class Duration>
+  auto join_until(std::chrono::time_point<Clock, Duration> tp) {
+    return join_until_deadline(deadline::at(tp));
+  }
+
+  // Lets it run on alone. An exception that escapes it terminates the process.
+  void detach() {
+    if (task_ == nullptr) detail::join_nothing();
+    task_->detach();
+    std::exchange(task_, nullptr)->release();
+  }
+
+  // Its waits, this one or the next, throw `cancelled`. Any number of times.
+  void cancel() noexcept {
+    if (task_ != nullptr) task_->cancel();
+  }
+
+  [[nodiscard]] fiber_id get_id() const noexcept { return fiber_id{task_ == nullptr ? 0 : task_->id}; }
+
+  void swap(fiber& other) noexcept { std::swap(task_, other.task_); }
+
+  // For select and for runtimes: not part of the promise.
+  [[nodiscard]] detail::task_of<T>* task() const noexcept { return task_; }
+  template <class F, class... Args>
+  static fiber launch(detail::spawn_site site, const spawn_options& options, F&& f, Args&&... args) {
+    return fiber(site, options, std::forward<F>(f), std::forward<Args>(args)...);
+  }
+
+ private:
+  template <class F, class... Args>
+  fiber(detail::spawn_site site, const spawn_options& options, F&& f, Args&&... args)
+      : task_(detail::make_task(std::forward<F>(f), std::forward<Args>(args)...)) {
+    task_->retain();  // one reference runs, one is ours
+    detail::launch(*task_, options, site);
+  }
+
+  bool wait_done(deadline until) {
+    if (task_ == nullptr) detail::join_nothing();
+    bool scope_expired = false;
+    switch (task_->wait_done(detail::wait::cancellable, until, scope_expired)) {
+      case detail::wake_cause::notified:
+        return true;
+      case detail::wake_cause::cancelled:
+        throw cancelled{};
+      case detail::wake_cause::timed_out:
+        break;
+    }
+    if (!scope_expired) return false;
+    throw std::system_error(std::make_error_code(std::errc::timed_out), "a deadline scope has expired");
+  }
+
+  auto join_until_deadline(deadline until) {
+    if constexpr (std::is_void_v<T>) {
+      if (!wait_done(until)) return false;
+      take();
+      return true;
+    } else {
+      return wait_done(until) ? std::optional<T>(take()) : std::nullopt;
+    }
+  }
+
+  T take() {
+    struct dropper {
+      detail::task* ended;
+      ~dropper() { ended->release(); }
+    } drop{task_};
+    return std::exchange(task_, nullptr)->take();
+  }
+
+  void finish() noexcept {
+    if (task_ == nullptr) return;
+    task_->cancel();
+    bool ignored = false;
+    task_->wait_done(detail::wait::uncancellable | detail::wait::unscoped, deadline::never(), ignored);
+    std::exchange(task_, nullptr)->release();
+  }
+
+  detail::task_of<T>* task_ = nullptr;
+};
+
+template <class F, class... Args>
+requires detail::is_callable_not_options<F>
+explicit fiber(F&&, Args&&...)->fiber<detail::spawn_result<F, Args...>>;
+template <class F, class... Args>
+explicit fiber(const spawn_options&, F&&, Args&&...) -> fiber<detail::spawn_result<F, Args...>>;
+
+// As the constructors of fiber.
+template <class F, class... Args>
+requires detail::is_callable_not_options<F>
+[[nodiscard]] fiber<detail::spawn_result<F, Args...>> spawn(F&& f, Args&&... args) {
+  return fiber<detail::spawn_result<F, Args...>>::launch({nullptr, __builtin_return_address(0)}, {},
+                                                         std::forward<F>(f), std::forward<Args>(args)...);
+}
+template <class F, class... Args>
+[[nodiscard]] fiber<detail::spawn_result<F, Args...>> spawn(const spawn_options& options, F&& f,
+                                                            Args&&... args) {
+  return fiber<detail::spawn_result<F, Args...>>::launch({nullptr, __builtin_return_address(0)}, options,
+                                                         std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+}  // namespace zsync
+
+template <>
+struct std::hash<zsync::fiber_id> {
+  std::size_t operator()(zsync::fiber_id id) const noexcept { return std::hash<std::uint64_t>{}(id.value()); }
+};

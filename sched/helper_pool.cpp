@@ -1,0 +1,93 @@
+#include <zsync/sched/helper_pool.hpp>
+
+#include <chrono>
+#include <system_error>
+
+#include <pthread.h>
+#include <signal.h>
+
+namespace zsync::detail {
+namespace {
+
+constexpr std::chrono::seconds idle_time_max{10};
+
+// Signals are for the program's own threads.
+class signals_blocked {
+ public:
+  signals_blocked() noexcept {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~signals_blocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  signals_blocked(const signals_blocked&) = delete;
+  signals_blocked& operator=(const signals_blocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+helper_pool::~helper_pool() {
+  std::unique_lock hold(mutex_);
+  closing_ = true;
+  work_.notify_all();
+  gone_.wait(hold, [this] { return threads_ == 0; });
+}
+
+void helper_pool::submit(helper_job& job) {
+  const std::lock_guard hold(mutex_);
+  if (queued_ >= idle_ && threads_ < threads_max) {
+    try {
+      const signals_blocked quiet;
+      std::thread([this] { help(); }).detach();
+      ++threads_;
+    } catch (const std::system_error&) {
+      if (threads_ == 0) throw;  // else one of those there will come to it
+    }
+  }
+  ++queued_;
+  job.next = nullptr;
+  (head_ == nullptr ? head_ : tail_->next) = &job;
+  tail_ = &job;
+  work_.notify_one();
+}
+
+bool helper_pool::take_back(helper_job& job) noexcept {
+  const std::lock_guard hold(mutex_);
+  helper_job* previous = nullptr;
+  for (helper_job* j = head_; j != nullptr; previous = j, j = j->next) {
+    if (j != &job) continue;
+    (previous == nullptr ? head_ : previous->next) = job.next;
+    if (tail_ == &job) tail_ = previous;
+    --queued_;
+    return true;
+  }
+  return false;
+}
+
+void helper_pool::help() {
+#if defined(__linux__)
+  pthread_setname_np(pthread_self(), (name_.substr(0, 8) + "-helper").c_str());
+#endif
+  std::unique_lock hold(mutex_);
+  for (bool idle_long = false; !idle_long;) {
+    while (head_ != nullptr) {
+      helper_job& job = *head_;
+      head_ = job.next;
+      --queued_;
+      hold.unlock();
+      job.run();
+      hold.lock();
+    }
+    if (closing_) break;
+    ++idle_;
+    idle_long = work_.wait_for(hold, idle_time_max) == std::cv_status::timeout && head_ == nullptr;
+    --idle_;
+  }
+  --threads_;
+  gone_.notify_all();  // under the lock: the pool may be gone right after it
+}
+
+}  // namespace zsync::detail

@@ -1,0 +1,71 @@
+#include <zsync/sched/loop.hpp>
+
+#include <zsync/sched/scheduler.hpp>
+
+namespace zsync {
+namespace {
+
+runtime_options single(runtime_options options) {
+  options.workers = 1;
+  return options;
+}
+
+}  // namespace
+
+// For the time of a call the thread is the worker; before and after, it is a plain thread.
+class loop::driving {
+ public:
+  explicit driving(detail::worker& w) noexcept : worker_(w) { worker_.enter(); }
+  ~driving() { worker_.leave(); }
+  driving(const driving&) = delete;
+  driving& operator=(const driving&) = delete;
+
+ private:
+  detail::worker& worker_;
+};
+
+loop::loop(runtime_options options) : executor(single(std::move(options)), true) {}
+
+loop::~loop() {
+  const driving here(worker_());
+  scheduler_().quiesce(deadline::never());
+}
+
+detail::worker& loop::worker_() const noexcept { return scheduler_().at(0); }
+
+std::size_t loop::poll() {
+  const driving here(worker_());
+  return worker_().run_round();
+}
+
+std::size_t loop::run_for(std::chrono::nanoseconds budget) {
+  const driving here(worker_());
+  return worker_().run_ready(deadline::after(budget));
+}
+
+std::size_t loop::run_until_idle() {
+  const driving here(worker_());
+  return worker_().run_ready(deadline::never());
+}
+
+void loop::run() {
+  const driving here(worker_());
+  while (!stop_.exchange(false, std::memory_order_acq_rel) && scheduler_().alive() != 0) {
+    worker_().run_ready(deadline::never());
+    worker_().block();
+  }
+}
+
+void loop::stop() noexcept {
+  stop_.store(true, std::memory_order_release);
+  worker_().wake();
+}
+
+int loop::native_handle() const noexcept { return worker_().io().native_handle(); }
+
+std::optional<clock::time_point> loop::next_deadline() const noexcept {
+  const deadline next = worker_().timers().next();
+  return next.is_never() ? std::nullopt : std::optional(next.time());
+}
+
+}  // namespace zsync

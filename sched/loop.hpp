@@ -1,0 +1,50 @@
+// A runtime that the caller's own thread drives: for games, and within other event loops.
+#pragma once
+
+#include <zsync/sched/runtime.hpp>
+#include <zsync/timer/clock.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <optional>
+
+namespace zsync {
+
+// Has one worker and no threads of its own. All but stop(), spawn(), post() and stats() belong to one thread:
+// the first that runs it. What fibers do happens within poll() and its like only.
+class loop : public detail::executor {
+ public:
+  // `workers` is taken as 1. Throws std::system_error as runtime does.
+  explicit loop(runtime_options options = {});
+  // Cancels all fibers and runs until they have unwound.
+  ~loop();
+
+  // Runs each fiber that is ready now once. Never blocks. How many ran.
+  std::size_t poll();
+
+  // Runs fibers until nothing is ready, or a fiber's turn ends after `budget` has been spent. How many turns.
+  std::size_t run_for(std::chrono::nanoseconds budget);
+
+  // Until nothing is ready; does not wait for I/O or timers. How many turns.
+  std::size_t run_until_idle();
+
+  // Runs and waits until stop() is called or no fiber is left.
+  void run();
+
+  // Ends run(), the one that runs or the next. From any thread, and from fibers.
+  void stop() noexcept;
+
+  // Readable when poll() has work, but for timers: see next_deadline(). Ask after each poll().
+  [[nodiscard]] int native_handle() const noexcept;
+
+  // When the earliest timer is due; empty without timers.
+  [[nodiscard]] std::optional<clock::time_point> next_deadline() const noexcept;
+
+ private:
+  class driving;
+  [[nodiscard]] detail::worker& worker_() const noexcept;
+
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace zsync

@@ -1,0 +1,72 @@
+#include <zsync/sched/run_queue.hpp>
+
+namespace zsync::detail {
+
+struct stealing_deque::array {
+  explicit array(std::int64_t capacity)
+      : mask(capacity - 1), slots(new std::atomic<fiber_control*>[static_cast<std::size_t>(capacity)]) {}
+
+  [[nodiscard]] fiber_control* get(std::int64_t i) const noexcept {
+    return slots[static_cast<std::size_t>(i & mask)].load(std::memory_order_relaxed);
+  }
+  void put(std::int64_t i, fiber_control* f) noexcept {
+    slots[static_cast<std::size_t>(i & mask)].store(f, std::memory_order_relaxed);
+  }
+
+  std::int64_t mask;
+  std::unique_ptr<std::atomic<fiber_control*>[]> slots;
+};
+
+stealing_deque::stealing_deque() {
+  arrays_.push_back(std::make_unique<array>(256));
+  array_.store(arrays_.back().get(), std::memory_order_relaxed);
+}
+
+stealing_deque::~stealing_deque() = default;
+
+void stealing_deque::push(fiber_control& f) {
+  const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
+  const std::int64_t top = top_.load(std::memory_order_acquire);
+  array* a = array_.load(std::memory_order_relaxed);
+  if (bottom - top > a->mask) a = grow(*a, top, bottom);
+  a->put(bottom, &f);
+  bottom_.store(bottom + 1, std::memory_order_release);  // publishes the slot, and what f points at
+}
+
+fiber_control* stealing_deque::pop_youngest() noexcept {
+  const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
+  if (bottom < top_.load(std::memory_order_relaxed)) return nullptr;  // top only grows: surely empty
+  array* const a = array_.load(std::memory_order_relaxed);
+  if (!shared_) {
+    bottom_.store(bottom, std::memory_order_relaxed);
+    return a->get(bottom);
+  }
+  // Announce the claim, then look at top: a thief does it the other way round, so one of them sees it.
+  bottom_.store(bottom, std::memory_order_seq_cst);
+  std::int64_t top = top_.load(std::memory_order_seq_cst);
+  if (top < bottom) return a->get(bottom);
+  fiber_control* last = nullptr;
+  if (top == bottom && top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst))
+    last = a->get(bottom);
+  bottom_.store(bottom + 1, std::memory_order_relaxed);
+  return last;
+}
+
+fiber_control* stealing_deque::take_oldest() noexcept {
+  std::int64_t top = top_.load(std::memory_order_seq_cst);
+  const std::int64_t bottom = bottom_.load(std::memory_order_seq_cst);
+  if (top >= bottom) return nullptr;
+  fiber_control* const oldest = array_.load(std::memory_order_acquire)->get(top);
+  if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst)) return nullptr;
+  return oldest;
+}
+
+stealing_deque::array* stealing_deque::grow(array& old, std::int64_t top, std::int64_t bottom) {
+  arrays_.push_back(std::make_unique<array>(2 * (old.mask + 1)));
+  array* const larger = arrays_.back().get();
+  for (std::int64_t i = top; i != bottom; ++i) larger->put(i, old.get(i));
+  array_.store(larger, std::memory_order_release);
+  return larger;
+}
+
+}  // namespace zsync::detail

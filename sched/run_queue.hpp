@@ -1,0 +1,120 @@
+// The three queues of a worker: what it runs next, what others may take from it, what others give it.
+#pragma once
+
+#include <zsync/fiber/control.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace zsync::detail {
+
+// First in, first out; the worker's own thread only. Intrusive: a fiber stands in one queue at most.
+class ready_queue {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
+  [[nodiscard]] fiber_control* front() const noexcept { return head_; }
+
+  void push_back(fiber_control& f) noexcept {
+    f.next = nullptr;
+    if (head_ == nullptr) {
+      head_ = &f;
+    } else {
+      tail_->next = &f;
+    }
+    tail_ = &f;
+  }
+
+  void push_front(fiber_control& f) noexcept {
+    if (head_ == nullptr) tail_ = &f;
+    f.next = head_;
+    head_ = &f;
+  }
+
+  fiber_control* pop_front() noexcept {
+    fiber_control* const first = head_;
+    if (first != nullptr) head_ = first->next;
+    return first;
+  }
+
+ private:
+  fiber_control* head_ = nullptr;
+  fiber_control* tail_ = nullptr;
+};
+
+// What other threads give to a worker: any of them pushes, the worker takes all at once. A Treiber stack
+// without its ABA problem, because nobody pops single nodes.
+class inbox {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return head_.load(std::memory_order_seq_cst) == nullptr; }
+
+  // Any thread. Sequentially consistent: pairs with the worker's look before it falls asleep.
+  void push(fiber_control& f) noexcept {
+    fiber_control* old = head_.load(std::memory_order_relaxed);
+    do {
+      f.next = old;
+    } while (!head_.compare_exchange_weak(old, &f, std::memory_order_seq_cst, std::memory_order_relaxed));
+  }
+
+  // The worker. A list through `next`, oldest first.
+  fiber_control* take_all() noexcept {
+    fiber_control* newest = head_.exchange(nullptr, std::memory_order_acquire);
+    fiber_control* oldest_first = nullptr;
+    while (newest != nullptr) {
+      fiber_control* const older = newest->next;
+      newest->next = oldest_first;
+      oldest_first = newest;
+      newest = older;
+    }
+    return oldest_first;
+  }
+
+ private:
+  std::atomic<fiber_control*> head_{nullptr};
+};
+
+// A work-stealing deque: the owner pushes and pops the youngest, anybody takes the oldest.
+//
+// Chase and Lev, "Dynamic circular work-stealing deque" (SPAA 2005), with the memory orders of Lê, Pop,
+// Cohen and Zappa Nardelli, "Correct and efficient work-stealing for weak memory models" (PPoPP 2013).
+// [top, bottom) holds the elements. The owner moves bottom, and whoever wins a compare-and-swap moves top;
+// for the last element the owner competes like a thief. Arrays that were outgrown live on until the
+// deque dies, because a thief may still read them: their sizes add up to less than the newest one.
+class stealing_deque {
+ public:
+  stealing_deque();
+  ~stealing_deque();
+
+  // Owner. Throws std::bad_alloc, and then has not changed.
+  void push(fiber_control& f);
+  fiber_control* pop_youngest() noexcept;
+
+  // Any thread. nullptr: empty, or somebody else was quicker.
+  fiber_control* take_oldest() noexcept;
+
+  // Any thread; a moment's truth.
+  [[nodiscard]] std::size_t size() const noexcept {
+    const auto bottom = bottom_.load(std::memory_order_relaxed);
+    const auto top = top_.load(std::memory_order_relaxed);
+    return bottom > top ? static_cast<std::size_t>(bottom - top) : 0;
+  }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+  // Owner: nobody else will ever take anything, so popping needs no fence.
+  void never_shared() noexcept { shared_ = false; }
+
+ private:
+  struct array;
+
+  array* grow(array& old, std::int64_t top, std::int64_t bottom);
+
+  alignas(64) std::atomic<std::int64_t> top_{0};
+  alignas(64) std::atomic<std::int64_t> bottom_{0};
+  std::atomic<array*> array_;
+  bool shared_ = true;
+  std::vector<std::unique_ptr<array>> arrays_;  // all that ever were; the owner
+};
+
+}  // namespace zsync::detail

@@ -1,0 +1,79 @@
+#include <zsync/sched/runtime.hpp>
+
+#include <zsync/sched/scheduler.hpp>
+
+namespace zsync {
+namespace detail {
+
+void launch(task& newborn, const spawn_options& options, spawn_site site) try {
+  scheduler* where = site.where;
+  if (where == nullptr) {
+    worker* const here = current_worker();
+    if (here == nullptr) {
+      throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
+                              "a fiber was spawned outside any runtime");
+    }
+    where = &here->owner();
+  }
+  newborn.spawned_at = site.from;
+  newborn.stack_size =
+      static_cast<std::uint32_t>(std::min<std::size_t>(options.stack_size, stack_pool::size_max));
+  newborn.stealable = options.policy.value_or(where->options().policy) == scheduling::work_stealing;
+  if (!options.name.empty()) newborn.name = std::make_unique<std::string>(options.name);
+  if (options.worker != spawn_options::any &&
+      (options.worker < 0 || static_cast<unsigned>(options.worker) >= where->size())) {
+    throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                            "there is no worker of that number");
+  }
+  where->admit(newborn, options.worker);
+} catch (...) {
+  newborn.release();
+  newborn.release();
+  throw;
+}
+
+void join_nothing() {
+  throw std::system_error(std::make_error_code(std::errc::invalid_argument), "the handle has no fiber");
+}
+
+executor::executor(runtime_options options, bool driven)
+    : impl_(std::make_unique<scheduler>(std::move(options), driven ? 1 : 0)) {}
+
+executor::~executor() { impl_->quiesce(deadline::never()); }
+
+bool executor::shutdown(std::chrono::nanoseconds grace) { return impl_->quiesce(deadline::after(grace)); }
+
+runtime_stats executor::stats() const { return impl_->stats(); }
+
+const runtime_options& executor::options() const noexcept { return impl_->options(); }
+
+main_runtime::main_runtime(runtime_options options) : executor(std::move(options), true) {
+  scheduler_().at(0).enter();
+}
+
+main_runtime::~main_runtime() {
+  scheduler_().quiesce(deadline::never());
+  scheduler_().at(0).leave();
+}
+
+}  // namespace detail
+
+std::string_view to_string(io_backend backend) noexcept {
+  switch (backend) {
+    case io_backend::automatic:
+      return "automatic";
+    case io_backend::io_uring:
+      return "io_uring";
+    case io_backend::epoll:
+      return "epoll";
+    case io_backend::kqueue:
+      return "kqueue";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(scheduling policy) noexcept {
+  return policy == scheduling::pinned ? "pinned" : "work_stealing";
+}
+
+}  // namespace zsync

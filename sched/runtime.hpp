@@ -1,0 +1,99 @@
+// The runtime: workers with threads of their own, and run(), which lends them the caller's.
+#pragma once
+
+#include <zsync/sched/fiber.hpp>
+#include <zsync/sched/options.hpp>
+#include <zsync/sched/stats.hpp>
+
+#include <chrono>
+#include <iosfwd>
+#include <memory>
+#include <type_traits>
+
+namespace zsync {
+namespace detail {
+
+class scheduler;
+
+// What runtime, loop and run() have in common.
+class executor {
+ public:
+  executor(const executor&) = delete;
+  executor& operator=(const executor&) = delete;
+
+  // A fiber of this runtime. From any thread. Throws std::system_error without memory for it.
+  template <class F, class... Args>
+  requires is_callable_not_options<F>
+  [[nodiscard]] fiber<spawn_result<F, Args...>> spawn(F&& f, Args&&... args) {
+    return fiber<spawn_result<F, Args...>>::launch({&scheduler_(), __builtin_return_address(0)}, {},
+                                                   std::forward<F>(f), std::forward<Args>(args)...);
+  }
+  template <class F, class... Args>
+  [[nodiscard]] fiber<spawn_result<F, Args...>> spawn(const spawn_options& options, F&& f, Args&&... args) {
+    return fiber<spawn_result<F, Args...>>::launch({&scheduler_(), __builtin_return_address(0)}, options,
+                                                   std::forward<F>(f), std::forward<Args>(args)...);
+  }
+
+  // Fire and forget, from any thread. What escapes `f` terminates the process, at the throw.
+  template <class F>
+  void post(F&& f) {
+    spawn(std::forward<F>(f)).detach();
+  }
+
+  // Cancels all fibers and waits for their ends. False: some remain after `grace`. From a plain thread, or
+  // from a fiber of another runtime. Fibers spawned from now on begin cancelled.
+  bool shutdown(std::chrono::nanoseconds grace);
+
+  [[nodiscard]] runtime_stats stats() const;
+  [[nodiscard]] const runtime_options& options() const noexcept;  // as completed: real workers and backend
+
+ protected:
+  // The calling thread drives the first worker if `driven`.
+  executor(runtime_options options, bool driven);
+  ~executor();
+
+  [[nodiscard]] scheduler& scheduler_() const noexcept { return *impl_; }
+
+ private:
+  std::unique_ptr<scheduler> impl_;
+};
+
+}  // namespace detail
+
+// Several may live in one process. Neither copied nor moved.
+class runtime : public detail::executor {
+ public:
+  // Starts the workers. Throws std::system_error: a backend asked for by name that cannot be had, no threads.
+  explicit runtime(runtime_options options = {}) : executor(std::move(options), false) {}
+
+  // Cancels all fibers, waits until they have unwound, and joins the workers. From a plain thread.
+  ~runtime() = default;
+
+  // Runs f in a fiber and waits for it; returns its result or rethrows. From a plain thread.
+  template <class F>
+  auto block_on(F&& f) -> detail::spawn_result<F> {
+    return spawn(std::forward<F>(f)).join();
+  }
+};
+
+namespace detail {
+
+// A runtime whose first worker is the calling thread, for run().
+class main_runtime : public executor {
+ public:
+  explicit main_runtime(runtime_options options);
+  ~main_runtime();
+};
+
+}  // namespace detail
+
+// Runs f in a fiber on a runtime made for it, returns its result or rethrows. The calling thread is the first
+// worker, so with one worker the process stays single-threaded. Fibers that are left when f ends are
+// cancelled and unwound. `int main() { return zsync::run([] { ... }); }`
+template <class F>
+auto run(F&& f, runtime_options options = {}) -> detail::spawn_result<F> {
+  detail::main_runtime on(std::move(options));
+  return on.spawn(spawn_options{.name = "main", .worker = 0}, std::forward<F>(f)).join();
+}
+
+}  // namespace zsync

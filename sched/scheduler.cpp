@@ -1,0 +1,179 @@
+#include <zsync/sched/scheduler.hpp>
+
+#include <zsync/sched/cpus.hpp>
+#include <zsync/sched/error.hpp>
+#include <zsync/sched/helper_pool.hpp>
+
+#include <pthread.h>
+
+#include <thread>
+
+namespace zsync::detail {
+namespace {
+
+runtime_options completed(runtime_options options) {
+  if (options.workers == 0) options.workers = usable_cpus();
+  options.backend = choose_backend(options.backend);
+  options.stack_size = stack_pool::rounded(options.stack_size);
+  return options;
+}
+
+void name_thread([[maybe_unused]] const std::string& name) noexcept {
+#if defined(__linux__)
+  pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());  // the kernel keeps 15 characters
+#endif
+}
+
+}  // namespace
+
+scheduler::scheduler(runtime_options options, unsigned threads_from)
+    : options_(completed(std::move(options))), helpers_(std::make_unique<helper_pool>(options_.name)) {
+  for (unsigned i = 0; i < options_.workers; ++i) {
+    workers_.push_back(std::make_unique<worker>(*this, i, make_poller(options_.backend)));
+  }
+  try {
+    for (unsigned i = threads_from; i < options_.workers; ++i) {
+      threads_.emplace_back([this, i] { work(*workers_[i]); });
+    }
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+scheduler::~scheduler() { close(); }
+
+void scheduler::close() noexcept {
+  {
+    std::unique_lock hold(quiet_lock_);
+    closing_ = true;
+    while (waiter* const root = resting_.claim_front()) {
+      hold.unlock();
+      schedule(*root->party);
+      hold.lock();
+    }
+  }
+  for (std::thread& t : threads_) t.join();
+  threads_.clear();
+  // A thread that woke one of our fibers may still be on its way out of give().
+  for (const auto& w : workers_) {
+    while (w->has_visitors()) std::this_thread::yield();
+  }
+}
+
+// A thread of ours: its root rests until the end, and meanwhile its worker runs fibers on any stack but the
+// root's.
+void scheduler::work(worker& w) noexcept {
+  name_thread(options_.name + '-' + std::to_string(w.index()));
+  w.enter();
+  {
+    std::unique_lock hold(quiet_lock_);
+    if (!closing_) {
+      wait rest(wait_kind::park, this, wait::uncancellable);
+      if (rest.open()) {
+        waiter me(rest);
+        resting_.push_back(me);
+        hold.unlock();
+        rest.suspend();
+      }
+    }
+  }
+  w.leave();
+}
+
+void scheduler::admit(fiber_control& newborn, int placed_on) {
+  if (stacks_.exhausted()) {
+    throw std::system_error(std::make_error_code(std::errc::not_enough_memory), "no stack for another fiber");
+  }
+  newborn.stack_size = newborn.stack_size == 0
+                           ? static_cast<std::uint32_t>(options_.stack_size)
+                           : static_cast<std::uint32_t>(stack_pool::rounded(newborn.stack_size));
+  worker* const here = current_worker();
+  const bool ours = here != nullptr && &here->owner() == this;
+  newborn.placed = placed_on >= 0;
+  if (ours && !newborn.placed) {
+    newborn.id = here->next_id();
+    here->count.spawned.add();
+    here->push_newborn(newborn);
+    return;
+  }
+  newborn.id = take_ids(1);
+  admitted_.fetch_add(1, std::memory_order_relaxed);
+  const unsigned target = newborn.placed ? static_cast<unsigned>(placed_on)
+                                         : next_worker_.fetch_add(1, std::memory_order_relaxed);
+  workers_[target % size()]->give(newborn);
+}
+
+std::uint64_t scheduler::alive() const noexcept {
+  // In this order: a fiber is counted as spawned before it ends, so the difference is never too small.
+  std::uint64_t finished = 0;
+  for (const auto& w : workers_) finished += w->count.finished.get();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::uint64_t spawned = admitted_.load(std::memory_order_relaxed);
+  for (const auto& w : workers_) spawned += w->count.spawned.get();
+  return spawned - finished;
+}
+
+bool scheduler::quiesce(deadline until) noexcept {
+  stopping_.store(true, std::memory_order_seq_cst);
+  for (const auto& w : workers_) w->request_sweep();
+  while (alive() != 0) {
+    wait last(wait_kind::join, this, wait::uncancellable | wait::unscoped);
+    std::unique_lock hold(quiet_lock_);
+    if (alive() == 0) break;
+    if (!last.open()) continue;
+    waiter me(last);
+    quiet_.push_back(me);
+    hold.unlock();
+    // Ends of fibers are noted one by one; a look now and then costs nothing and forgives a missed one.
+    if (last.suspend(tightest(until, deadline::after(std::chrono::milliseconds{100}))) !=
+        wake_cause::notified) {
+      hold.lock();
+      quiet_.remove(me);
+      if (until.has_passed()) return alive() == 0;
+    }
+  }
+  return true;
+}
+
+void scheduler::note_end() noexcept {
+  if (alive() != 0) return;
+  std::unique_lock hold(quiet_lock_);
+  while (waiter* const w = quiet_.claim_front()) {
+    parker& party = *w->party;
+    hold.unlock();
+    schedule(party);
+    hold.lock();
+  }
+}
+
+void scheduler::wake_thief() noexcept {
+  if (thieves_.load(std::memory_order_relaxed) != 0 || thieves_.exchange(1, std::memory_order_relaxed) != 0)
+    return;
+  for (const auto& w : workers_) {
+    if (w->asleep() && w->wake_if_asleep()) return;
+  }
+  thief_done();
+}
+
+runtime_stats scheduler::stats() const {
+  runtime_stats all;
+  all.workers = size();
+  all.backend = options_.backend;
+  all.policy = options_.policy;
+  all.fibers_spawned = admitted_.load(std::memory_order_relaxed);
+  for (const auto& w : workers_) {
+    all.fibers_finished += w->count.finished.get();
+    all.fibers_spawned += w->count.spawned.get();
+    all.switches += w->count.switches.get();
+    all.newborns_stolen += w->count.newborns_stolen.get();
+    all.fibers_stolen += w->count.fibers_stolen.get();
+    all.polls += w->count.polls.get();
+    all.sleeps += w->count.sleeps.get();
+  }
+  all.fibers_alive = all.fibers_spawned - all.fibers_finished;
+  all.stacks = stacks_.carved();
+  return all;
+}
+
+}  // namespace zsync::detail

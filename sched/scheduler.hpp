@@ -1,0 +1,75 @@
+// The workers of one runtime and what they share. Not a public header.
+#pragma once
+
+#include <zsync/fiber/stack.hpp>
+#include <zsync/sched/options.hpp>
+#include <zsync/sched/spinlock.hpp>
+#include <zsync/sched/stats.hpp>
+#include <zsync/sched/wait.hpp>
+#include <zsync/sched/worker.hpp>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace zsync::detail {
+
+class helper_pool;
+
+// The first of `threads_from` workers are driven by the caller's thread, the rest get threads of their own.
+class scheduler {
+ public:
+  scheduler(runtime_options options, unsigned threads_from);
+  ~scheduler();  // all fibers must have ended
+  scheduler(const scheduler&) = delete;
+  scheduler& operator=(const scheduler&) = delete;
+
+  // Queues a newborn: on the calling worker if it is one of ours, else on one of them in turn. Takes over the
+  // run's reference. Throws std::system_error (not_enough_memory) if there are no stacks to be had.
+  void admit(fiber_control& newborn, int placed_on);
+
+  // Cancels all fibers and waits until they have ended, or `until`. From a root or a plain thread.
+  bool quiesce(deadline until) noexcept;
+
+  [[nodiscard]] bool stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t alive() const noexcept;
+  void note_end() noexcept;  // a fiber of ours ended while stopping
+
+  // The first of `n` identities for fibers, none of them ever given before.
+  std::uint64_t take_ids(std::uint64_t n) noexcept { return ids_.fetch_add(n, std::memory_order_relaxed); }
+
+  // Wakes a worker to steal, unless one is already looking.
+  void wake_thief() noexcept;
+  void thief_done() noexcept { thieves_.store(0, std::memory_order_relaxed); }
+
+  [[nodiscard]] worker& at(unsigned index) noexcept { return *workers_[index]; }
+  [[nodiscard]] unsigned size() const noexcept { return static_cast<unsigned>(workers_.size()); }
+  [[nodiscard]] const runtime_options& options() const noexcept { return options_; }
+  [[nodiscard]] stack_pool& stacks() noexcept { return stacks_; }
+  [[nodiscard]] helper_pool& helpers() noexcept { return *helpers_; }
+  [[nodiscard]] runtime_stats stats() const;
+
+  std::atomic<std::uint32_t> idle{0};  // workers asleep, roughly
+
+ private:
+  void work(worker& w) noexcept;
+  void close() noexcept;  // sends the threads home; all fibers have ended
+
+  const runtime_options options_;
+  stack_pool stacks_;
+  std::unique_ptr<helper_pool> helpers_;
+  std::vector<std::unique_ptr<worker>> workers_;
+  std::atomic<std::uint64_t> admitted_{0};  // from other threads
+  std::atomic<std::uint64_t> ids_{1};
+  std::atomic<std::uint32_t> next_worker_{0};
+  std::atomic<std::uint32_t> thieves_{0};
+  std::atomic<bool> stopping_{false};
+  spinlock quiet_lock_;
+  bool closing_ = false;  // quiet_lock_
+  wait_queue quiet_;      // who waits for the last fiber; quiet_lock_
+  wait_queue resting_;    // the roots of our threads, until the end; quiet_lock_
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace zsync::detail

@@ -1,0 +1,51 @@
+// How long, and whether, the waits within a block may be interrupted.
+#pragma once
+
+#include <zsync/sched/wait.hpp>
+#include <zsync/timer/deadline.hpp>
+
+#include <chrono>
+#include <utility>
+
+namespace zsync {
+
+// Every wait of the calling fiber or thread, while this object lives, ends at its deadline at the latest,
+// with std::system_error(timed_out). Scopes nest, and the tightest wins. A local variable: it must die where
+// it was made, the innermost first. A wait that fails for its own deadline says so in the error's message,
+// and expired() tells which of nested scopes it was.
+class deadline_scope {
+ public:
+  template <class Rep, class Period>
+  explicit deadline_scope(std::chrono::duration<Rep, Period> d) : deadline_scope(deadline::after(d)) {}
+  template <class Clock, class Duration>
+  explicit deadline_scope(std::chrono::time_point<Clock, Duration> tp) : deadline_scope(deadline::at(tp)) {}
+  explicit deadline_scope(deadline until) noexcept;
+  ~deadline_scope();
+  deadline_scope(const deadline_scope&) = delete;
+  deadline_scope& operator=(const deadline_scope&) = delete;
+
+  [[nodiscard]] bool expired() const noexcept { return own_.has_passed(); }
+  [[nodiscard]] deadline until() const noexcept { return own_; }
+
+ private:
+  detail::deadline_frame frame_;
+  deadline own_;
+};
+
+// While one lives, cancellation of the calling fiber is postponed: waits neither end by it nor throw. Nests.
+class cancellation_shield {
+ public:
+  cancellation_shield() noexcept;
+  ~cancellation_shield();
+  cancellation_shield(const cancellation_shield&) = delete;
+  cancellation_shield& operator=(const cancellation_shield&) = delete;
+};
+
+// Runs f within a deadline_scope. Throws std::system_error(timed_out) from the wait that it was in by then.
+template <class Rep, class Period, class F>
+auto timeout(std::chrono::duration<Rep, Period> d, F&& f) -> decltype(std::forward<F>(f)()) {
+  const deadline_scope scope(d);
+  return std::forward<F>(f)();
+}
+
+}  // namespace zsync

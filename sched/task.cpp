@@ -1,0 +1,105 @@
+#include <zsync/sched/task.hpp>
+
+#include <zsync/sched/local.hpp>
+#include <zsync/sched/worker.hpp>
+
+#include <cstdio>
+#include <mutex>
+#include <system_error>
+
+namespace zsync::detail {
+
+void* task::operator new(std::size_t size) {
+  worker* const here = current_worker();
+  return here == nullptr ? ::operator new(block_size(size)) : here->allocate(size);
+}
+
+void task::operator delete(void* block, std::size_t size) noexcept {
+  if (worker* const here = current_worker(); here != nullptr) {
+    here->deallocate(block, size);
+  } else {
+    ::operator delete(block);
+  }
+}
+
+wake_cause task::wait_done(std::uint32_t accepts, deadline until, bool& scope_expired) {
+  scope_expired = false;
+  if (current_fiber() == this) misuse("a fiber joins itself");
+  std::unique_lock hold(guard_);
+  if (done_) return wake_cause::notified;
+  wait end(wait_kind::join, this, accepts);
+  if (!end.open()) return end.cause();
+  waiter me(end);
+  joiners_.push_back(me);
+  hold.unlock();
+  const wake_cause why = end.suspend(until);
+  if (why == wake_cause::notified) return why;
+  hold.lock();
+  joiners_.remove(me);
+  scope_expired = end.scope_expired();
+  return why;
+}
+
+bool task::done() const noexcept {
+  const std::lock_guard hold(guard_);
+  return done_;
+}
+
+bool task::done_or_queue(waiter& w) noexcept {
+  const std::lock_guard hold(guard_);
+  if (!done_) joiners_.push_back(w);
+  return done_;
+}
+
+void task::remove(waiter& w) noexcept {
+  const std::lock_guard hold(guard_);
+  joiners_.remove(w);
+}
+
+void task::cancel() noexcept {
+  if (!request_cancel()) return;
+  cause = wake_cause::cancelled;
+  schedule(*this);
+}
+
+void task::detach() noexcept { detached_.store(true, std::memory_order_relaxed); }
+
+void task::keep_exception() noexcept {
+  failure_ = std::current_exception();
+  if (!detached_.load(std::memory_order_relaxed)) return;
+  try {
+    throw;
+  } catch (const cancelled&) {
+    return;
+  } catch (...) {
+    std::terminate();  // detached while it ran: this is as near to the throw as it gets
+  }
+}
+
+void task::abandon() noexcept {
+  if (detached_.load(std::memory_order_relaxed)) {
+    std::fputs("zsync: a detached fiber could not start: there is no memory for its stack\n", stderr);
+  }
+  failure_ = std::make_exception_ptr(
+      std::system_error(std::make_error_code(std::errc::not_enough_memory), "no stack for another fiber"));
+  finish();
+}
+
+void task::finish() noexcept {
+  if (locals != nullptr) [[unlikely]]
+    destroy_locals(std::exchange(locals, nullptr));
+  on_finish();
+  std::unique_lock hold(guard_);
+  done_ = true;
+  while (waiter* const w = joiners_.claim_front()) {
+    parker& party = *w->party;
+    if (joiners_.empty()) {  // the usual one: nothing is left to be guarded
+      hold.unlock();
+      schedule(party);
+      return;
+    }
+    schedule(party);
+  }
+}
+
+}  // namespace zsync::detail

@@ -1,0 +1,157 @@
+// A fiber with a closure and a result: what spawn() makes. Not for users; fiber.hpp has the handle.
+#pragma once
+
+#include <zsync/fiber/control.hpp>
+#include <zsync/sched/error.hpp>
+#include <zsync/sched/spinlock.hpp>
+#include <zsync/sched/wait.hpp>
+
+#include <exception>
+#include <functional>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace zsync::detail {
+
+// The end of a fiber, as others see it. `guard_` guards `done_` and the waiters; the outcome is written
+// before `done_` is set and read after.
+class task : public fiber_control {
+ public:
+  // Control blocks come from the calling worker's own store where they fit.
+  static void* operator new(std::size_t size);
+  static void operator delete(void* block, std::size_t size) noexcept;
+
+  // Waits for the end. `on_cancel`/deadlines as the wait's flags say.
+  wake_cause wait_done(std::uint32_t accepts, deadline until, bool& scope_expired);
+  [[nodiscard]] bool done() const noexcept;
+
+  // For select: true if it is done already, else the waiter is queued, and must be removed afterwards.
+  bool done_or_queue(waiter& w) noexcept;
+  void remove(waiter& w) noexcept;
+
+  // From any thread that holds a reference.
+  void cancel() noexcept;
+
+  // Before it begins: an exception that leaves it terminates where it is thrown, since nobody will ask for
+  // it. Once it runs: terminates when it arrives at the fiber's end.
+  void detach() noexcept;
+
+  void abandon() noexcept final;
+
+ protected:
+  // The last act of run(): fiber-local values die, then whoever waits goes on.
+  void finish() noexcept;
+  virtual void on_finish() noexcept {}
+
+  // Runs `f` and keeps what it throws, unless the fiber is detached.
+  template <class F>
+  void guarded(F&& f) {
+    if (detached_.load(std::memory_order_relaxed)) {
+      // No handler for anything but cancellation: the search for one fails at the throw, which is what a core
+      // shows.
+      try {
+        std::forward<F>(f)();
+      } catch (const cancelled&) {
+      }
+    } else {
+      try {
+        std::forward<F>(f)();
+      } catch (...) {
+        keep_exception();
+      }
+    }
+  }
+
+  void rethrow() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  void keep_exception() noexcept;
+
+  mutable spinlock guard_;
+  bool done_ = false;
+  wait_queue joiners_;
+  std::exception_ptr failure_;
+  std::atomic<bool> detached_{false};
+};
+
+// Where the result waits for its join.
+template <class T>
+class task_of : public task {
+ public:
+  T take() {
+    rethrow();
+    if constexpr (std::is_reference_v<T>) {
+      return static_cast<T>(**value_);
+    } else {
+      return std::move(*value_);
+    }
+  }
+
+ protected:
+  template <class F>
+  void keep(F&& f) {
+    if constexpr (std::is_reference_v<T>) {
+      value_ = &std::forward<F>(f)();
+    } else {
+      value_.emplace(std::forward<F>(f)());
+    }
+  }
+
+ private:
+  std::optional<std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, std::remove_cv_t<T>>>
+      value_;
+};
+
+template <>
+class task_of<void> : public task {
+ public:
+  void take() { rethrow(); }
+
+ protected:
+  template <class F>
+  void keep(F&& f) {
+    std::forward<F>(f)();
+  }
+};
+
+// The closure lives until it has been called, and no longer: what it owns must not wait for the join.
+template <class T, class F, class... Args>
+class task_calling final : public task_of<T> {
+ public:
+  template <class G, class... As>
+  explicit task_calling(G&& f, As&&... args)
+      : call_(std::in_place, std::forward<G>(f), std::forward<As>(args)...) {}
+
+  void run() override {
+    this->guarded([this] {
+      struct dropper {
+        std::optional<std::tuple<F, Args...>>& call;
+        ~dropper() { call.reset(); }
+      } drop{call_};
+      this->keep([this]() -> T {
+        return std::apply(
+            [](F& f, Args&... args) -> T { return std::invoke(std::move(f), std::move(args)...); }, *call_);
+      });
+    });
+    this->finish();
+  }
+
+ private:
+  std::optional<std::tuple<F, Args...>> call_;
+};
+
+template <class F, class... Args>
+using spawn_result = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>;
+
+template <class F, class... Args>
+task_of<spawn_result<F, Args...>>* make_task(F&& f, Args&&... args) {
+  using result = spawn_result<F, Args...>;
+  return new task_calling<result, std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(f),
+                                                                          std::forward<Args>(args)...);
+}
+
+}  // namespace zsync::detail

@@ -1,0 +1,113 @@
+#include <zsync/sched/task_group.hpp>
+
+#include <zsync/sched/scope.hpp>
+
+#include <mutex>
+#include <vector>
+
+namespace zsync {
+
+void detail::group_task::on_finish() noexcept { group_.leave(*this); }
+
+void detail::group_task::note_failure() noexcept {
+  try {
+    throw;
+  } catch (const cancelled&) {
+  } catch (...) {
+    group_.fail(std::current_exception());
+  }
+}
+
+task_group::~task_group() {
+  cancel();
+  wait_empty(detail::wait::uncancellable | detail::wait::unscoped);
+}
+
+void task_group::admit(detail::group_task& child, const spawn_options& options, detail::spawn_site site) {
+  child.retain();  // the list's; the run has the other
+  bool begins_cancelled = false;
+  {
+    const std::lock_guard hold(lock_);
+    child.following = children_;
+    if (children_ != nullptr) children_->previous = &child;
+    children_ = &child;
+    ++size_;
+    begins_cancelled = cancelled_;
+  }
+  if (begins_cancelled) child.cancel();
+  child.retain();  // for the case that the launch fails, which drops two
+  try {
+    detail::launch(child, options, site);
+  } catch (...) {
+    leave(child);
+    throw;
+  }
+  child.release();
+}
+
+void task_group::unlink(detail::group_task& child) noexcept {
+  (child.previous == nullptr ? children_ : child.previous->following) = child.following;
+  if (child.following != nullptr) child.following->previous = child.previous;
+  --size_;
+}
+
+// The group may be gone as soon as its lock is free: whoever waits goes on then.
+void task_group::leave(detail::group_task& child) noexcept {
+  std::unique_lock hold(lock_);
+  unlink(child);
+  detail::waiter* const waiting = size_ == 0 ? waiters_.claim_front() : nullptr;
+  detail::parker* const woken = waiting == nullptr ? nullptr : waiting->party;
+  hold.unlock();
+  if (woken != nullptr) detail::schedule(*woken);
+  child.release();
+}
+
+void task_group::fail(std::exception_ptr failure) noexcept {
+  {
+    const std::lock_guard hold(lock_);
+    if (failure_ == nullptr) failure_ = std::move(failure);
+  }
+  cancel();
+}
+
+// Under the lock, which cancelling a child does not take; its end does, and so cannot overtake us.
+void task_group::cancel() noexcept {
+  const std::lock_guard hold(lock_);
+  cancelled_ = true;
+  for (detail::group_task* child = children_; child != nullptr; child = child->following) child->cancel();
+}
+
+std::size_t task_group::size() const noexcept {
+  const std::lock_guard hold(lock_);
+  return size_;
+}
+
+detail::wake_cause task_group::wait_empty(std::uint32_t accepts) {
+  std::unique_lock hold(lock_);
+  if (size_ == 0) return detail::wake_cause::notified;
+  detail::wait end(detail::wait_kind::group, this, accepts);
+  if (!end.open()) return end.cause();
+  detail::waiter me(end);
+  waiters_.push_back(me);
+  hold.unlock();
+  const detail::wake_cause why = end.suspend();
+  if (why != detail::wake_cause::notified) {
+    hold.lock();
+    waiters_.remove(me);
+  }
+  return why;
+}
+
+void task_group::wait() {
+  const detail::wake_cause why = wait_empty(detail::wait::cancellable);
+  if (why != detail::wake_cause::notified) {
+    cancel();
+    wait_empty(detail::wait::uncancellable | detail::wait::unscoped);
+    if (why == detail::wake_cause::cancelled) throw cancelled{};
+    throw std::system_error(std::make_error_code(std::errc::timed_out), "a deadline scope has expired");
+  }
+  const std::lock_guard hold(lock_);
+  if (failure_ != nullptr) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+}  // namespace zsync

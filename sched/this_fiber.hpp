@@ -1,0 +1,94 @@
+// What a fiber does with itself. Everything here works on plain threads too, with a thread's meaning.
+#pragma once
+
+#include <zsync/sched/fiber.hpp>
+#include <zsync/timer/deadline.hpp>
+
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+namespace zsync {
+
+// Wakes one fiber from this_fiber::park(). Copies refer to the same fiber. From any thread, any number of
+// times, also after that fiber or its runtime has ended: nothing happens then. An empty one wakes nobody.
+class waker {
+ public:
+  waker() noexcept = default;
+  waker(const waker& other) noexcept : fiber_(other.fiber_) {
+    if (fiber_ != nullptr) fiber_->retain();
+  }
+  waker(waker&& other) noexcept : fiber_(std::exchange(other.fiber_, nullptr)) {}
+  waker& operator=(waker other) noexcept {
+    std::swap(fiber_, other.fiber_);
+    return *this;
+  }
+  ~waker() {
+    if (fiber_ != nullptr) fiber_->release();
+  }
+
+  // The fiber's park() returns: the one it is in, or else its next.
+  void wake() const noexcept;
+
+  // The same, from a signal handler.
+  void wake_from_signal() const noexcept;
+
+ private:
+  friend waker make_waker(detail::fiber_control& fiber) noexcept;
+
+  detail::fiber_control* fiber_ = nullptr;
+};
+
+namespace this_fiber {
+
+// Lets every other fiber that is ready on this worker run once. Not a cancellation point. A plain thread
+// yields its processor.
+void yield();
+
+namespace detail_ {
+void sleep(deadline until);
+bool park(deadline until);
+}  // namespace detail_
+
+// Waits until the time has come; never returns early. A cancellation point; a deadline scope that ends sooner
+// throws std::system_error(timed_out).
+template <class Rep, class Period>
+void sleep_for(std::chrono::duration<Rep, Period> d) {
+  if (d > d.zero()) {
+    detail_::sleep(deadline::after(d));
+  } else {
+    yield();
+  }
+}
+template <class Clock, class Duration>
+void sleep_until(std::chrono::time_point<Clock, Duration> tp) {
+  detail_::sleep(deadline::at(tp));
+}
+
+// Waits for waker::wake(). A wake that came since the last park() ends it at once, so none is lost; any
+// number of them count as one. A cancellation point. Fibers only.
+void park();
+
+// False: not woken by then.
+template <class Clock, class Duration>
+bool park_until(std::chrono::time_point<Clock, Duration> tp) {
+  return detail_::park(deadline::at(tp));
+}
+template <class Rep, class Period>
+bool park_for(std::chrono::duration<Rep, Period> d) {
+  return detail_::park(deadline::after(d));
+}
+
+// Of the calling fiber. Throws std::system_error(operation_not_permitted) on a plain thread.
+waker get_waker();
+
+fiber_id get_id() noexcept;        // {} on a plain thread
+std::string_view name() noexcept;  // valid until it is set anew or the fiber ends; "" if it has none
+void set_name(std::string_view name);
+bool inside() noexcept;  // is the caller a fiber?
+
+bool cancellation_requested() noexcept;  // false within a shield
+void cancellation_point();               // throws `cancelled` if requested and not shielded
+
+}  // namespace this_fiber
+}  // namespace zsync

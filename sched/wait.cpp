@@ -1,0 +1,175 @@
+#include <zsync/sched/wait.hpp>
+
+#include <zsync/sched/error.hpp>
+#include <zsync/sched/worker.hpp>
+
+#include <array>
+#include <condition_variable>
+#include <mutex>
+
+namespace zsync::detail {
+
+// A plain thread that waits. Its mutex may die as soon as the waiting thread has it: POSIX promises that the
+// waker's unlock touches it no more by then.
+class thread_parker : public parker {
+ public:
+  thread_parker() : parker(true) {}
+
+  void wake() noexcept {
+    const std::lock_guard hold(mutex_);
+    woken_ = true;
+    woke_.notify_one();
+  }
+
+  // False: not woken by then.
+  bool sleep(deadline until) noexcept {
+    std::unique_lock hold(mutex_);
+    const auto woken = [this] { return woken_; };
+    if (until.is_never()) {
+      woke_.wait(hold, woken);
+      return true;
+    }
+    // A steady clock of the standard library's own, and in a simulation of time there are no plain threads.
+    return woke_.wait_for(hold, until.remaining(), woken);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable woke_;
+  bool woken_ = false;  // mutex_
+};
+
+wait::wait(wait_kind why, const void* on, std::uint32_t accepts)
+    : timer_node(&wait::expire), party_(current_fiber()), on_(on), accepts_(accepts), why_(why) {
+  if (party_ != nullptr) [[likely]]
+    return;
+  thread_ = std::make_unique<thread_parker>();
+  party_ = thread_.get();
+}
+
+wait::~wait() = default;
+
+bool wait::open() noexcept {
+  std::uint32_t accepts = accepts_ & (parker::cancellable | parker::wakeable);
+  if (!party_->plain_thread && static_cast<fiber_control*>(party_)->shields != 0)
+    accepts &= ~std::uint32_t{parker::cancellable};
+  switch (party_->arm(accepts)) {
+    case arm_result::open:
+      return true;
+    case arm_result::notified:
+      party_->cause = wake_cause::notified;
+      return false;
+    case arm_result::cancelled:
+      party_->cause = wake_cause::cancelled;
+      return false;
+  }
+  return false;
+}
+
+wake_cause wait::suspend(deadline until) noexcept {
+  if ((accepts_ & unscoped) == 0) {
+    if (const deadline_frame* scope = innermost_deadline()) scope_ = scope->until;
+  }
+  until_ = tightest(until, scope_);
+  if (party_->plain_thread) {
+    if (!thread_->sleep(until_)) time_out();
+    thread_->sleep(deadline::never());  // whoever won the claim wakes us, be it ourselves
+  } else {
+    suspend_fiber(*current_worker());
+  }
+  return party_->cause;
+}
+
+void wait::suspend_fiber(worker& here) noexcept {
+  auto& fiber = static_cast<fiber_control&>(*party_);
+  fiber.waiting_in = this;
+  fiber.anchored = (accepts_ & anchored) != 0;
+  since_ = here.roughly_now();
+  if (!until_.is_never()) {
+    // Without memory for a timer the wait ends at once: too early, but never too late.
+    if (until_.time() <= since_) {
+      time_out();
+    } else {
+      try {
+        here.timers().add(*this, until_);
+      } catch (const std::bad_alloc&) {
+        time_out();
+      }
+    }
+  }
+  here.suspend();
+  // The fiber may be on another worker now; if so, its timer was stopped where it stood.
+  if (queued()) current_worker()->timers().cancel(*this);
+  fiber.waiting_in = nullptr;
+  fiber.anchored = false;
+}
+
+void wait::time_out() noexcept {
+  if (!party_->claim()) return;
+  party_->cause = wake_cause::timed_out;
+  scope_expired_ = until_ == scope_;
+  schedule(*party_);
+}
+
+void wait::expire(timer_node& node) noexcept { static_cast<wait&>(node).time_out(); }
+
+void wait::throw_unless_notified() const {
+  switch (party_->cause) {
+    case wake_cause::notified:
+      return;
+    case wake_cause::cancelled:
+      throw cancelled{};
+    case wake_cause::timed_out:
+      throw std::system_error(
+          std::make_error_code(std::errc::timed_out),
+          scope_expired_ ? "a deadline scope has expired" : "the deadline of this call has passed");
+  }
+}
+
+void schedule(parker& claimed) noexcept {
+  if (claimed.plain_thread) {
+    static_cast<thread_parker&>(claimed).wake();
+    return;
+  }
+  auto& fiber = static_cast<fiber_control&>(claimed);
+  worker* const home = fiber.home.load(std::memory_order_relaxed);  // it stays: nobody else can resume it
+  if (home == current_worker()) {
+    home->make_ready(fiber);
+  } else {
+    home->give(fiber);
+  }
+}
+
+void wait_queue::push_back(waiter& w) noexcept {
+  w.queued = true;
+  w.next = nullptr;
+  w.previous = tail_;
+  (tail_ == nullptr ? head_ : tail_->next) = &w;
+  tail_ = &w;
+}
+
+void wait_queue::remove(waiter& w) noexcept {
+  if (!w.queued) return;
+  w.queued = false;
+  (w.previous == nullptr ? head_ : w.previous->next) = w.next;
+  (w.next == nullptr ? tail_ : w.next->previous) = w.previous;
+}
+
+waiter* wait_queue::claim_front() noexcept {
+  while (waiter* const first = head_) {
+    remove(*first);
+    if (first->claim()) return first;
+  }
+  return nullptr;
+}
+
+std::string_view to_string(wait_kind why) noexcept {
+  static constexpr std::array<std::string_view, 23> names{
+      "sleep",   "park",   "join",  "task group",   "blocking call", "channel send", "channel receive",
+      "select",  "future", "mutex", "shared mutex", "condition",     "semaphore",    "latch",
+      "barrier", "once",   "event", "wait group",   "read",          "write",        "accept",
+      "connect", "I/O"};
+  return names[static_cast<std::size_t>(why)];
+}
+
+}  // namespace zsync::detail

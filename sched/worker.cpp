@@ -1,0 +1,489 @@
+#include <zsync/sched/worker.hpp>
+
+#include <zsync/fiber/context.hpp>
+#include <zsync/sched/scheduler.hpp>
+#include <zsync/sched/wait.hpp>
+
+#include <cerrno>
+#include <mutex>
+#include <new>
+
+#if defined(__clang__)
+#define ZSYNC_OPAQUE __attribute__((noinline, optnone))
+#else
+#define ZSYNC_OPAQUE __attribute__((noipa))
+#endif
+
+namespace zsync::detail {
+namespace {
+
+struct thread_state {
+  worker* driving = nullptr;
+  deadline_frame* deadlines = nullptr;  // of a plain thread; fibers have their own
+};
+
+// The only thread-local of the library that changes what a fiber sees.
+thread_local constinit thread_state this_thread __attribute__((tls_model("initial-exec")));
+
+constexpr std::chrono::microseconds pass_period{25};
+constexpr std::int32_t turns_a_pass_max = 64;
+constexpr std::size_t timers_a_pass = 256;
+constexpr std::size_t hot_stacks_max = 32;
+constexpr std::size_t block_sizes[] = {256, 512};
+constexpr std::uint32_t blocks_kept_max = 4096;
+
+bool is_newborn(const fiber_control& f) noexcept { return f.context == nullptr; }
+
+}  // namespace
+
+ZSYNC_OPAQUE worker* current_worker() noexcept { return this_thread.driving; }
+
+fiber_control* current_fiber() noexcept {
+  worker* const here = current_worker();
+  return here == nullptr ? nullptr : &here->current();
+}
+
+ZSYNC_OPAQUE deadline_frame*& innermost_deadline() noexcept {
+  worker* const here = this_thread.driving;
+  return here == nullptr ? this_thread.deadlines : here->current().deadlines;
+}
+
+worker::worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io)
+    : io_(std::move(io)), random_(0x9e3779b9U * (index + 1)), owner_(owner), index_(index) {
+  hot_stacks_.reserve(hot_stacks_max);
+  current_ = &root_;
+  root_.home.store(this, std::memory_order_relaxed);
+  root_.context = &root_;                             // anything: it is no newborn
+  state_.store(sleeping, std::memory_order_relaxed);  // whoever gives before it is driven has to wake it
+}
+
+worker::~worker() {
+  for (const stack& s : hot_stacks_) owner_.stacks().release(s);
+  for (free_block*& list : blocks_) {
+    while (list != nullptr) ::operator delete(std::exchange(list, list->next));
+  }
+}
+
+void worker::enter() noexcept {
+  outer_ = std::exchange(this_thread.driving, this);
+  exceptions_ = thread_exception_state();
+  errno_ = &errno;
+  checker::begin_thread(root_.checked);
+  io_->attach();
+  state_.store(awake, std::memory_order_seq_cst);
+  now_ = clock::now();
+}
+
+void worker::leave() noexcept {
+  state_.store(sleeping, std::memory_order_seq_cst);
+  // What came before that store found us awake and woke nobody: leave the poller readable for it.
+  if (!inbox_.empty() || !ready_.empty() || surplus() != 0) wake_if_asleep();
+  this_thread.driving = outer_;
+}
+
+// ---- what to run next ----
+
+fiber_control& worker::pick() noexcept {
+  if (--picks_left_ <= 0) [[unlikely]]
+    take_turn();
+  if (fiber_control* const f = ready_.pop_front()) [[likely]] {
+    // The next one's control block came into the cache a switch ago: fetch its stack, and the block after it.
+    if (const fiber_control* const next = ready_.front()) {
+      __builtin_prefetch(next->context);
+      __builtin_prefetch(next->next);
+    }
+    return *f;
+  }
+  return pick_slowly();
+}
+
+fiber_control& worker::pick_slowly() noexcept {
+  for (bool looked = false;;) {
+    if (fiber_control* const f = pick_here()) return *f;
+    if (sweep_.load(std::memory_order_relaxed)) {
+      cancel_all();
+      continue;
+    }
+    if (returns_when_idle_) {
+      if (std::exchange(looked, true)) return root_;
+      pass();
+      continue;
+    }
+    if (fiber_control* const f = steal()) return *f;
+    sleep();
+  }
+}
+
+fiber_control* worker::pick_here() noexcept {
+  empty_inbox();
+  if (fiber_control* const f = ready_.pop_front()) return f;
+  if (fiber_control* const f = newborns_.pop_youngest()) return f;
+  return shared_.take_oldest();
+}
+
+// Everybody whom the ready queue could keep waiting gets one place in it.
+void worker::take_turn() noexcept {
+  picks_left_ = bounded_ ? 1 : picks_a_turn;
+  empty_inbox();
+  if (fiber_control* const oldest = newborns_.take_oldest()) ready_.push_back(*oldest);
+  if (fiber_control* const shared = shared_.take_oldest()) ready_.push_back(*shared);
+  if (sweep_.load(std::memory_order_relaxed)) cancel_all();
+  if (--turns_left_ > 0 && !bounded_) return;
+
+  const clock::time_point now = clock::now();
+  const clock::duration elapsed = now - now_;
+  if (elapsed < pass_period / 2 && turns_a_pass_ < turns_a_pass_max) turns_a_pass_ *= 2;
+  if (elapsed > pass_period * 2 && turns_a_pass_ > 1) turns_a_pass_ /= 2;
+  turns_left_ = turns_a_pass_;
+  if (bounded_ && bound_.time() <= now) {
+    ready_.push_front(root_);
+  } else if (elapsed >= pass_period) {
+    pass();
+  }
+  if (surplus() != 0 && owner_.idle.load(std::memory_order_relaxed) != 0) owner_.wake_thief();
+}
+
+// A look at the kernel and the clock that does not block.
+void worker::pass() noexcept {
+  io_->wait(deadline::passed());
+  count.polls.add();
+  expire_timers();
+}
+
+void worker::expire_timers() noexcept {
+  now_ = clock::now();
+  if (!timers_.empty()) timers_.expire(now_, timers_a_pass);
+}
+
+void worker::empty_inbox() noexcept {
+  if (inbox_.empty()) return;
+  for (fiber_control* f = inbox_.take_all(); f != nullptr;) {
+    fiber_control* const next = f->next;
+    sort_in(*f);
+    f = next;
+  }
+}
+
+void worker::sort_in(fiber_control& f) noexcept {
+  if (!is_newborn(f)) {
+    make_ready(f);
+  } else if (f.placed) {
+    ready_.push_back(f);
+  } else {
+    push_newborn(f);
+  }
+}
+
+fiber_control* worker::steal() noexcept {
+  const unsigned workers = owner_.size();
+  if (workers == 1) return nullptr;
+  random_ ^= random_ << 13;  // Marsaglia's xorshift: victims in no particular order
+  random_ ^= random_ >> 17;
+  random_ ^= random_ << 5;
+  fiber_control* stolen = nullptr;
+  for (unsigned i = 0; i < workers && stolen == nullptr; ++i) {
+    worker& victim = owner_.at((random_ + i) % workers);
+    if (&victim == this) continue;
+    if (stolen = victim.take_newborn(); stolen != nullptr) {
+      count.newborns_stolen.add();
+    } else if (stolen = victim.take_shared(); stolen != nullptr) {
+      stolen->home.store(this, std::memory_order_relaxed);
+      stolen->memory.slot->home.store(this, std::memory_order_relaxed);
+      count.fibers_stolen.add();
+    }
+    if (stolen != nullptr && victim.surplus() != 0) {
+      owner_.thief_done();
+      owner_.wake_thief();
+      return stolen;
+    }
+  }
+  owner_.thief_done();
+  return stolen;
+}
+
+// The store of `sleeping` comes before the look at the inbox, a giver's push before its look at the state:
+// one of the two sees the other. A missed newborn of another worker only costs parallelism, not liveness.
+void worker::sleep() noexcept {
+  owner_.idle.fetch_add(1, std::memory_order_relaxed);
+  state_.store(sleeping, std::memory_order_seq_cst);
+  bool work = !inbox_.empty() || sweep_.load(std::memory_order_seq_cst);
+  for (unsigned i = 0; i < owner_.size() && !work; ++i) work = owner_.at(i).surplus() != 0;
+  io_->wait(work ? deadline::passed() : timers_.next());
+  state_.store(awake, std::memory_order_relaxed);
+  owner_.idle.fetch_sub(1, std::memory_order_relaxed);
+  count.polls.add();
+  if (!work) count.sleeps.add();
+  expire_timers();
+}
+
+// ---- switching ----
+
+struct fiber_entry {
+  // The bottom of every fiber's stack. What run() lets escape finds no handler and ends the process at the
+  // throw.
+  [[noreturn]] static void enter(transfer from) {
+    auto* here = static_cast<worker*>(from.data);
+    here->arrive(from.fctx);
+    for (;;) {
+      here->current_->run();
+      here = current_worker();  // the fiber may have moved
+      here->follow();
+    }
+  }
+};
+
+void worker::suspend() noexcept {
+  fiber_control& next = pick_prepared();
+  if (&next != current_) switch_to(next, afterwards::nothing);
+}
+
+void worker::yield() noexcept {
+  if (fiber_control* const youngest = newborns_.pop_youngest()) ready_.push_back(*youngest);
+  fiber_control& self = *current_;
+  if (!self.stealable) [[likely]] {
+    ready_.push_back(self);
+    suspend();
+    return;
+  }
+  // Others may take it once it has left its stack, so until then it must stand nowhere.
+  if (ready_.empty() && !inbox_.empty()) empty_inbox();
+  if (ready_.empty()) return pass();
+  switch_to(pick_prepared(), afterwards::share);
+}
+
+// The stack that the caller stands on belongs to a fiber that has ended. A newborn goes on with it.
+void worker::follow() noexcept {
+  fiber_control& ended = *current_;
+  note_end();  // before picking, which may sleep: the runtime must not wait for one that has ended
+  fiber_control* next = &pick();
+  if (!checker::active && is_newborn(*next) && next->stack_size == ended.stack_size && !ended.stealable) {
+    next->memory = std::exchange(ended.memory, {});
+    settle(*next);
+    next->context = next;  // anything: it has begun
+    current_ = next;
+    count.switches.add();
+    *errno_ = 0;
+    ended.release();
+    return;
+  }
+  while (is_newborn(*next) && !give_stack(*next)) next = &pick();
+  switch_to(*next, afterwards::bury);
+  __builtin_unreachable();
+}
+
+fiber_control& worker::pick_prepared() noexcept {
+  for (;;) {
+    fiber_control& f = pick();
+    if (!is_newborn(f) || give_stack(f)) return f;
+  }
+}
+
+void worker::switch_to(fiber_control& next, afterwards then) noexcept {
+  fiber_control& self = *current_;
+  left_ = &self;
+  afterwards_ = then;
+  current_ = &next;
+  count.switches.add();
+  self.saved_errno = *errno_;
+  self.exceptions = *exceptions_;
+  checker::leave(self.checked, next.checked, then == afterwards::bury);
+  *exceptions_ = next.exceptions;
+  *errno_ = next.saved_errno;
+  const transfer from = jump(next.context, this);
+  // Here again, perhaps on another thread: what was loaded before the jump is the old worker's.
+  static_cast<worker*>(from.data)->arrive(from.fctx);
+}
+
+// The first thing on the new side of a jump: the fiber that was left is whole only now.
+void worker::arrive(void* left) noexcept {
+  checker::arrive(left_->checked, current_->checked);
+  left_->context = left;
+  if (afterwards_ == afterwards::nothing) [[likely]]
+    return;
+  if (std::exchange(afterwards_, afterwards::nothing) == afterwards::share) {
+    make_ready(*left_);
+  } else {
+    checker::end(left_->checked);
+    take_stack(*left_);
+    left_->release();
+  }
+}
+
+void worker::note_end() noexcept {
+  count.finished.add();
+  if (owner_.stopping()) [[unlikely]]
+    owner_.note_end();
+}
+
+// ---- stacks ----
+
+// False: there is none to be had, and the newborn has ended with that error.
+bool worker::give_stack(fiber_control& f) noexcept {
+  if (f.stack_size == owner_.options().stack_size && !hot_stacks_.empty()) {
+    f.memory = hot_stacks_.back();
+    hot_stacks_.pop_back();
+  } else {
+    f.memory = owner_.stacks().allocate(f.stack_size);
+  }
+  if (!f.memory) [[unlikely]] {
+    f.abandon();
+    f.release();
+    note_end();
+    return false;
+  }
+  settle(f);
+  checker::begin(f.checked, f.memory.bottom, f.memory.size());
+  f.context = make_context(f.memory, &fiber_entry::enter);
+  return true;
+}
+
+void worker::settle(fiber_control& f) noexcept {
+  f.home.store(this, std::memory_order_relaxed);
+  f.memory.slot->home.store(this, std::memory_order_relaxed);
+  f.memory.slot->owner.store(&f, std::memory_order_relaxed);
+  if (owner_.stopping()) [[unlikely]]
+    (void)f.request_cancel();
+}
+
+void worker::take_stack(fiber_control& f) noexcept {
+  const stack memory = std::exchange(f.memory, {});
+  {
+    // cancel_all() of the worker that it came from may be looking at it.
+    std::unique_lock hold(owner_.stacks().lock(), std::defer_lock);
+    if (f.stealable) hold.lock();
+    memory.slot->home.store(nullptr, std::memory_order_relaxed);
+    memory.slot->owner.store(nullptr, std::memory_order_relaxed);
+  }
+  if (f.stack_size == owner_.options().stack_size && hot_stacks_.size() < hot_stacks_max) {
+    hot_stacks_.push_back(memory);
+  } else {
+    owner_.stacks().release(memory);
+  }
+}
+
+// ---- being given fibers ----
+
+void worker::make_ready(fiber_control& f) noexcept {
+  if (!f.stealable || f.anchored || &f == current_) [[likely]]
+    return ready_.push_back(f);
+  if (f.waiting_in != nullptr) timers_.cancel(*f.waiting_in);  // while it is certain to stand in ours
+  try {
+    shared_.push(f);
+  } catch (const std::bad_alloc&) {
+    ready_.push_back(f);
+  }
+}
+
+void worker::push_newborn(fiber_control& f) noexcept {
+  try {
+    newborns_.push(f);
+  } catch (const std::bad_alloc&) {
+    ready_.push_back(f);  // as good, but for those who could have stolen it
+  }
+  if (owner_.idle.load(std::memory_order_relaxed) != 0 && newborns_.size() > 1) owner_.wake_thief();
+}
+
+void worker::give(fiber_control& f) noexcept {
+  // The runtime cannot end before the fiber has, but the fiber may end as soon as it is pushed.
+  visitors_.fetch_add(1, std::memory_order_relaxed);
+  inbox_.push(f);
+  wake_if_asleep();
+  visitors_.fetch_sub(1, std::memory_order_release);
+}
+
+bool worker::wake_if_asleep() noexcept {
+  if (state_.load(std::memory_order_seq_cst) != sleeping) return false;
+  if (state_.exchange(awake, std::memory_order_seq_cst) != sleeping) return false;
+  io_->wake();
+  return true;
+}
+
+void worker::request_sweep() noexcept {
+  sweep_.store(true, std::memory_order_seq_cst);
+  wake_if_asleep();
+}
+
+void worker::cancel_all() noexcept {
+  sweep_.store(false, std::memory_order_relaxed);
+  owner_.stacks().for_each_slot([this](stack_slot& slot) {
+    if (slot.home.load(std::memory_order_relaxed) != this) return;
+    fiber_control* const f = slot.owner.load(std::memory_order_relaxed);
+    if (f == nullptr || !f->request_cancel()) return;
+    f->cause = wake_cause::cancelled;
+    make_ready(*f);
+  });
+}
+
+// ---- the root ----
+
+std::size_t worker::run_round() noexcept {
+  const std::uint64_t before = count.switches.get();
+  pass();
+  empty_inbox();
+  while (fiber_control* const f = newborns_.take_oldest()) ready_.push_back(*f);
+  if (ready_.empty() && shared_.empty()) return 0;
+  while (fiber_control* const f = shared_.take_oldest()) ready_.push_back(*f);
+  ready_.push_back(root_);
+  suspend();
+  return count.switches.get() - before - 1;
+}
+
+void worker::block() noexcept {
+  if (idle()) sleep();
+}
+
+std::size_t worker::run_ready(deadline until) noexcept {
+  const std::uint64_t before = count.switches.get();
+  returns_when_idle_ = true;
+  bounded_ = !until.is_never();
+  bound_ = until;
+  if (bounded_) picks_left_ = 1;
+  suspend();
+  returns_when_idle_ = bounded_ = false;
+  const std::uint64_t ran = count.switches.get() - before;
+  return ran == 0 ? 0 : ran - 1;
+}
+
+// ---- control blocks ----
+
+std::uint64_t worker::next_id() noexcept {
+  if (ids_ == ids_end_) {
+    ids_ = owner_.take_ids(ids_at_once);
+    ids_end_ = ids_ + ids_at_once;
+  }
+  return ids_++;
+}
+
+std::size_t block_size(std::size_t size) noexcept {
+  for (const std::size_t s : block_sizes) {
+    if (size <= s) return s;
+  }
+  return size;
+}
+
+// By size; with a memory checker on, blocks are not reused, so that it sees who uses a dead one.
+int worker::block_list(std::size_t size) noexcept {
+  for (std::size_t i = 0; i < std::size(block_sizes) && !checker::active; ++i) {
+    if (size <= block_sizes[i]) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+void* worker::allocate(std::size_t size) {
+  const int list = block_list(size);
+  if (list < 0 || blocks_[list] == nullptr) return ::operator new(block_size(size));
+  --blocks_kept_[list];
+  return std::exchange(blocks_[list], blocks_[list]->next);
+}
+
+void worker::deallocate(void* block, std::size_t size) noexcept {
+  const int list = block_list(size);
+  if (list < 0 || blocks_kept_[list] == blocks_kept_max) {
+    ::operator delete(block);
+    return;
+  }
+  ++blocks_kept_[list];
+  blocks_[list] = new (block) free_block{blocks_[list]};
+}
+
+}  // namespace zsync::detail

@@ -1,0 +1,173 @@
+// A worker: one thread that runs fibers. Not a public header; io/ uses it to reach its engine.
+#pragma once
+
+#include <zsync/fiber/control.hpp>
+#include <zsync/sched/poller.hpp>
+#include <zsync/sched/run_queue.hpp>
+#include <zsync/timer/timer_queue.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace zsync::detail {
+
+class scheduler;
+
+// The worker that the calling thread drives now; nullptr on a plain thread. Out of line and never inlined:
+// a fiber may be on another thread after any wait, so the compiler must not keep the thread-local's address.
+worker* current_worker() noexcept;
+
+// The calling fiber; nullptr on a plain thread, and while a loop's own thread is not within the loop.
+fiber_control* current_fiber() noexcept;
+
+// How large a block for `size` bytes really is, so that any worker can reuse it.
+std::size_t block_size(std::size_t size) noexcept;
+
+// A figure that one thread writes and others may read.
+class counter {
+ public:
+  void add(std::uint64_t n = 1) noexcept { value_.store(get() + n, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// The order in which a worker picks: resumed fibers first in, first out; then newborns, youngest first; then
+// what it shares with others; then what it can steal; then it sleeps in its poller. Once in `picks_a_turn`
+// picks the oldest newborn and the inbox get a turn, and about every `pass_period` the timers and the kernel,
+// so that nobody waits for ever behind fibers that keep each other ready.
+class worker {
+ public:
+  worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io);
+  ~worker();
+  worker(const worker&) = delete;
+  worker& operator=(const worker&) = delete;
+
+  // Driving it. The calling thread's own stack becomes the root: a fiber like others, which may wait, and
+  // goes on when its wait ends. One thread at a time, and always the same one.
+  void enter() noexcept;  // the calling thread drives this worker now
+  void leave() noexcept;  // and now no more
+  // Root only; how many times a fiber ran. A round runs once what is ready now; run_ready() goes on until
+  // nothing is ready, or until a slice ends past `until`.
+  std::size_t run_round() noexcept;
+  std::size_t run_ready(deadline until) noexcept;
+  void block() noexcept;  // in the kernel, until something may be ready
+  // Nothing is ready: the caller may block.
+  [[nodiscard]] bool idle() const noexcept { return ready_.empty() && inbox_.empty() && surplus() == 0; }
+
+  // The calling fiber, on its own worker.
+  [[nodiscard]] fiber_control& current() const noexcept { return *current_; }
+  [[nodiscard]] bool at_root() const noexcept { return current_ == &root_; }
+  void suspend() noexcept;  // until made ready; the caller's wait is open
+  void yield() noexcept;    // lets every other ready fiber run once
+
+  // This worker's thread.
+  void make_ready(fiber_control& f) noexcept;
+  void push_newborn(fiber_control& f) noexcept;
+  [[nodiscard]] timer_queue& timers() noexcept { return timers_; }
+  [[nodiscard]] poller& io() noexcept { return *io_; }
+  // As of the last look at the clock: less than a pass old while the worker is busy.
+  [[nodiscard]] clock::time_point roughly_now() const noexcept { return now_; }
+  [[nodiscard]] std::uint64_t next_id() noexcept;
+  void* allocate(std::size_t size);
+  void deallocate(void* block, std::size_t size) noexcept;
+  // Cancels the fibers that are at home here.
+  void cancel_all() noexcept;
+
+  // Any thread.
+  void give(fiber_control& f) noexcept;  // a claimed fiber of this worker, or a newborn
+  void request_sweep() noexcept;         // cancel_all(), soon
+  bool wake_if_asleep() noexcept;        // false: it was awake
+  void wake() noexcept { io_->wake(); }  // its next block() returns at once
+  [[nodiscard]] bool asleep() const noexcept { return state_.load(std::memory_order_relaxed) == sleeping; }
+  [[nodiscard]] bool has_visitors() const noexcept { return visitors_.load(std::memory_order_acquire) != 0; }
+  [[nodiscard]] fiber_control* take_newborn() noexcept { return newborns_.take_oldest(); }
+  [[nodiscard]] fiber_control* take_shared() noexcept { return shared_.take_oldest(); }
+  [[nodiscard]] std::size_t surplus() const noexcept { return newborns_.size() + shared_.size(); }
+  [[nodiscard]] scheduler& owner() const noexcept { return owner_; }
+  [[nodiscard]] unsigned index() const noexcept { return index_; }
+
+  // Read by anybody, written by the worker.
+  struct {
+    counter spawned, finished, switches, newborns_stolen, fibers_stolen, polls, sleeps;
+  } count;
+
+ private:
+  enum class afterwards : std::uint8_t { nothing, share, bury };
+
+  static constexpr std::int32_t picks_a_turn = 16;
+  static constexpr std::uint64_t ids_at_once = 1024;
+
+  class root_fiber final : public fiber_control {
+   public:
+    void run() override {}
+    void abandon() noexcept override {}
+  };
+  struct free_block {
+    free_block* next;
+  };
+
+  fiber_control& pick() noexcept;           // may be a newborn, or the caller itself
+  fiber_control& pick_prepared() noexcept;  // no newborn any more
+  fiber_control& pick_slowly() noexcept;
+  fiber_control* pick_here() noexcept;
+  fiber_control* steal() noexcept;
+  void take_turn() noexcept;
+  void pass() noexcept;
+  void expire_timers() noexcept;
+  void empty_inbox() noexcept;
+  void sort_in(fiber_control& f) noexcept;
+  void sleep() noexcept;
+
+  friend struct fiber_entry;
+  void switch_to(fiber_control& next, afterwards then) noexcept;
+  void arrive(void* left) noexcept;
+  void follow() noexcept;
+  void note_end() noexcept;
+  bool give_stack(fiber_control& f) noexcept;
+  void take_stack(fiber_control& f) noexcept;
+  void settle(fiber_control& f) noexcept;
+  static int block_list(std::size_t size) noexcept;
+
+  // The worker's thread only, in the order in which the hot path touches them.
+  fiber_control* current_ = nullptr;
+  ready_queue ready_;
+  std::int32_t picks_left_ = picks_a_turn;  // until others get a turn
+  afterwards afterwards_ = afterwards::nothing;
+  bool returns_when_idle_ = false;  // pick() yields the root rather than sleeping
+  bool bounded_ = false;            // pick() yields the root once `bound_` has passed
+  fiber_control* left_ = nullptr;   // whose stack the last jump left
+  exception_state* exceptions_ = nullptr;
+  int* errno_ = nullptr;
+  std::int32_t turns_left_ = 1;  // until the clock is read; adapts to how long slices are
+  std::int32_t turns_a_pass_ = 1;
+  clock::time_point now_{};
+  deadline bound_;
+  timer_queue timers_;
+  std::unique_ptr<poller> io_;
+  std::vector<stack> hot_stacks_;  // of the default size, most recently used last
+  free_block* blocks_[2] = {};     // control blocks for reuse, by size
+  std::uint32_t blocks_kept_[2] = {};
+  std::uint64_t ids_ = 0, ids_end_ = 0;  // taken and not yet given
+  std::uint32_t random_;
+  worker* outer_ = nullptr;  // what the thread drove when it entered this one
+  scheduler& owner_;
+  const unsigned index_;
+  root_fiber root_;
+
+  // Others take from these.
+  stealing_deque newborns_;
+  stealing_deque shared_;  // started fibers that may move
+
+  // Others write these.
+  enum state : std::uint32_t { awake, sleeping };
+  alignas(64) inbox inbox_;
+  std::atomic<std::uint32_t> state_{awake};
+  std::atomic<std::uint32_t> visitors_{0};  // threads within give()
+  std::atomic<bool> sweep_{false};
+};
+
+}  // namespace zsync::detail
