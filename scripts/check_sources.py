@@ -67,6 +67,26 @@ def check_text(path, lines):
         yield 1, "a header without #pragma once"
 
 
+def reachable(root, path, seen):
+    if path in seen or not (root / path).is_file():
+        return seen
+    seen.add(path)
+    for name in re.findall(r"^\s*#\s*include <zsync/([^>]+)>", (root / path).read_text(), re.M):
+        reachable(root, pathlib.Path(name), seen)
+    return seen
+
+
+def check_surface(root, files):
+    """<zsync/zsync.hpp> includes whatever users may use: what is not all in zsync::detail, and does not say so."""
+    public = reachable(root, pathlib.Path("zsync.hpp"), set())
+    for path in files:
+        if path.suffix != ".hpp" or path.parts[0] not in BELOW or len(path.parts) > 2 or path in public:
+            continue
+        text = (root / path).read_text()
+        if re.search(r"^namespace zsync(?!::detail)\b", text, re.M) and "Not a public header" not in text:
+            yield path, 1, "zsync.hpp does not include it, and it does not say `Not a public header`"
+
+
 LITERAL = r'"(?:[^"\\]|\\.)*"'
 TEST_CASE = re.compile(r"\bTEST_CASE\(\s*((?:" + LITERAL + r"\s*)+)")
 
@@ -120,7 +140,7 @@ def main():
         for number, what in [*check_includes(path, lines), *check_text(path, lines)]:
             offences.append((path, number, what))
     names = test_names(root, files)
-    offences += [*check_test_names(names), *check_table(root, names)]
+    offences += [*check_surface(root, files), *check_test_names(names), *check_table(root, names)]
     for path, number, what in offences:
         print(f"{path}:{number}: {what}")
     return 1 if offences else 0
