@@ -1,6 +1,11 @@
 // The whole public surface of zsync.
 #pragma once
 
+#include <zsync/io/buffer.hpp>
+#include <zsync/io/signal.hpp>
+#include <zsync/io/socket_address.hpp>
+#include <zsync/io/stream.hpp>
+#include <zsync/io/tcp.hpp>
 #include <zsync/sched/blocking.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/fiber.hpp>

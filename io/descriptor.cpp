@@ -1,0 +1,311 @@
+#include <zsync/io/descriptor.hpp>
+#include <zsync/io/engine.hpp>
+#include <zsync/sched/wait.hpp>
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <mutex>
+#include <new>
+
+namespace zsync::detail {
+namespace {
+
+using guard = std::lock_guard<spinlock>;
+
+void return_fd(int fd) noexcept {
+  // Not repeated at EINTR: the number is free by then.
+  if (fd >= 0) ::close(fd);
+}
+
+void schedule_all(op_list& woken) noexcept {
+  while (op* o = woken.front()) {
+    woken.remove(*o);
+    schedule(*o->party);  // from here on `o` may be gone
+  }
+}
+
+op* pop(op_list& list) noexcept {
+  op* o = list.front();
+  if (o == nullptr) return nullptr;
+  list.remove(*o);
+  o->listed = op::nowhere;
+  return o;
+}
+
+}  // namespace
+
+descriptor_ptr descriptor_ptr::adopt(int fd, descriptor_kind kind) {
+  auto* d = new (std::nothrow) descriptor(fd, kind);
+  if (d == nullptr) {
+    return_fd(fd);
+    throw std::bad_alloc();
+  }
+  return descriptor_ptr(d);
+}
+
+// ---- visitors and lists ----
+
+bool descriptor::settle(engine& here) {
+  guard g(lock_);
+  if (closed_.load(std::memory_order_relaxed) || home_.load(std::memory_order_relaxed) != nullptr)
+    return false;
+  here.move_in(*this);
+  armed.store(0, std::memory_order_relaxed);
+  home_.store(&here, std::memory_order_release);
+  return true;
+}
+
+bool descriptor::enter() noexcept {
+  guard g(lock_);
+  if (closed_.load(std::memory_order_relaxed)) return false;
+  ++visitors_;
+  return true;
+}
+
+void descriptor::leave() noexcept {
+  int fd = -1;
+  {
+    guard g(lock_);
+    --visitors_;
+    fd = take_fd();
+  }
+  return_fd(fd);
+}
+
+int descriptor::take_fd() noexcept {
+  if (!closed_.load(std::memory_order_relaxed) || !let_go_ || visitors_ != 0 || returned_) return -1;
+  returned_ = true;
+  return fd_;
+}
+
+void descriptor::list_local(op& o) noexcept {
+  streak_ = 0;
+  o.listed = op::local;
+  local_[static_cast<int>(o.side)].push_back(o);
+}
+
+void descriptor::unlist_local(op& o) noexcept {
+  if (o.listed != op::local) return;
+  o.listed = op::nowhere;
+  local_[static_cast<int>(o.side)].remove(o);
+}
+
+bool descriptor::list_shared(op& o) noexcept {
+  guard g(lock_);
+  if (closed_.load(std::memory_order_relaxed)) return false;
+  o.listed = op::shared;
+  shared_[static_cast<int>(o.side)].push_back(o);
+  waiting_visitors_.fetch_add(1, std::memory_order_seq_cst);
+  return true;
+}
+
+void descriptor::unlist_shared(op& o) noexcept {
+  guard g(lock_);
+  if (o.listed != op::shared) return;
+  o.listed = op::nowhere;
+  shared_[static_cast<int>(o.side)].remove(o);
+  waiting_visitors_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// ---- readiness ----
+
+void descriptor::learn(const op& o, bool events_tell) noexcept {
+  const bool reads = o.kind == op_kind::receive || o.kind == op_kind::read;
+  const bool emptied = reads && o.result > 0 && static_cast<std::size_t>(o.result) < o.size;
+  expectation next = expectation::ready;
+  if (emptied && kind_ == descriptor_kind::stream_socket && !ended_) {
+    next = expectation::empty;
+  } else if (!events_tell && (emptied || (o.side == direction::in && !reads))) {
+    next = expectation::unknown;
+  }
+  expect(o.side, next);
+}
+
+void descriptor::became_ready(direction side) noexcept {
+  expect(side, expectation::ready);
+  pass_on_local(side);
+  // Seen in time: a visitor tries again after it has listed itself, and that attempt came either before the
+  // event, and thus the listing too, or it succeeds.
+  pass_on_shared(side);
+}
+
+void descriptor::wake_local(direction side) noexcept {
+  while (op* o = pop(local_[static_cast<int>(side)])) {
+    if (!claim(*o)) continue;
+    resume_anywhere(*o);
+    return;
+  }
+}
+
+void descriptor::wake_shared(direction side) noexcept {
+  op* woken = nullptr;
+  {
+    guard g(lock_);
+    while (op* o = pop(shared_[static_cast<int>(side)])) {
+      waiting_visitors_.fetch_sub(1, std::memory_order_relaxed);
+      if (!claim(*o)) continue;
+      woken = o;
+      break;
+    }
+  }
+  if (woken != nullptr) schedule(*woken->party);
+}
+
+// ---- closing ----
+
+void descriptor::claim_shared(op_list& woken) noexcept {
+  for (op_list& list : shared_) {
+    while (op* o = pop(list)) {
+      waiting_visitors_.fetch_sub(1, std::memory_order_relaxed);
+      if (claim(*o)) woken.push_back(*o);
+    }
+  }
+}
+
+void descriptor::shut_down() noexcept {
+  if (kind_ != descriptor_kind::other) ::shutdown(fd_, SHUT_RDWR);
+}
+
+void descriptor::close() noexcept {
+  engine* const here = current_engine();
+  op_list woken;
+  bool used = false;
+  bool used_locally = false;
+  {
+    guard g(lock_);
+    if (closed_.load(std::memory_order_relaxed)) return;
+    closed_.store(true, std::memory_order_release);
+    used = visitors_ != 0;
+    ++visitors_;  // the closer itself, so that the number stays valid until it has been shut down
+    claim_shared(woken);
+    if (closing_signal_ >= 0) ::eventfd_write(closing_signal_, 1);
+    engine* const home = home_.load(std::memory_order_relaxed);
+    if (home == nullptr) {
+      let_go_ = true;
+    } else if (home == here) {
+      used_locally = let_go(*here, woken);
+    } else {
+      references_.fetch_add(1, std::memory_order_relaxed);
+      send_home(*home, please_close);
+    }
+  }
+  if (used || used_locally) shut_down();
+  if (used_locally) here->flush();
+  schedule_all(woken);
+  leave();
+}
+
+// Under the lock, on the home's thread. True: somebody was using it.
+bool descriptor::let_go(engine& here, op_list& woken) noexcept {
+  bool used = false;
+  for (op_list& list : local_) {
+    while (op* o = pop(list)) {
+      used = true;
+      if (claim(*o)) woken.push_back(*o);
+    }
+  }
+  here.move_out(*this);
+  home_.store(nullptr, std::memory_order_release);
+  let_go_ = true;
+  return used;
+}
+
+void descriptor::send_home(engine& home, std::uint8_t what) noexcept {
+  mail_ = what;
+  home.post(*this, what == please_close);
+}
+
+void descriptor::receive_mail(engine& here) noexcept {
+  op_list woken;
+  bool used = false;
+  bool end_now = false;
+  {
+    guard g(lock_);
+    end_now = mail_ == please_end;
+    mail_ = nothing;
+    if (home_.load(std::memory_order_relaxed) == &here) used = let_go(here, woken);
+    ++visitors_;  // keeps the number valid until it has been shut down
+  }
+  if (end_now) {
+    if (closing_signal_ >= 0) ::close(closing_signal_);
+    delete this;
+    return;
+  }
+  if (used) {
+    shut_down();
+    here.flush();
+  }
+  schedule_all(woken);
+  leave();
+  release();
+}
+
+void descriptor::evict(engine& here) noexcept {
+  op_list woken;
+  int fd = -1;
+  {
+    guard g(lock_);
+    if (home_.load(std::memory_order_relaxed) != &here) return;
+    claim_shared(woken);
+    home_.store(nullptr, std::memory_order_release);
+    armed.store(0, std::memory_order_relaxed);
+    let_go_ = closed_.load(std::memory_order_relaxed);
+    fd = take_fd();
+  }
+  return_fd(fd);
+  schedule_all(woken);
+}
+
+// The last reference is gone, so nobody uses it. The object itself ends on its home's thread, because an
+// event may have been fetched there that still names it.
+void descriptor::end() noexcept {
+  engine* const here = current_engine();
+  bool elsewhere = false;
+  int fd = -1;
+  {
+    guard g(lock_);
+    if (!returned_) {
+      returned_ = true;
+      fd = fd_;
+    }
+    engine* const home = home_.load(std::memory_order_relaxed);
+    if (home != nullptr && home == here) home->move_out(*this);
+    elsewhere = home != nullptr && home != here;
+    if (elsewhere) send_home(*home, please_end);
+  }
+  return_fd(fd);
+  if (elsewhere) return;
+  if (closing_signal_ >= 0) ::close(closing_signal_);
+  delete this;
+}
+
+int descriptor::give_up() noexcept {
+  guard g(lock_);
+  if (closed_.load(std::memory_order_relaxed)) return -1;
+  closed_.store(true, std::memory_order_release);
+  returned_ = true;
+  engine* const home = home_.load(std::memory_order_relaxed);
+  if (home == nullptr) return fd_;
+  home->forget(*this);
+  if (home == current_engine()) {
+    op_list none;
+    let_go(*home, none);
+    schedule_all(none);
+  } else {
+    references_.fetch_add(1, std::memory_order_relaxed);
+    send_home(*home, please_close);
+  }
+  return fd_;
+}
+
+int descriptor::closing_signal() noexcept {
+  guard g(lock_);
+  if (closing_signal_ < 0) {
+    closing_signal_ = ::eventfd(closed_.load(std::memory_order_relaxed) ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+  }
+  return closing_signal_;
+}
+
+}  // namespace zsync::detail

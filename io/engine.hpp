@@ -1,0 +1,93 @@
+// What carries out the operations of one worker's fibers: io_uring, or readiness from epoll or kqueue.
+#pragma once
+
+#include <zsync/io/descriptor.hpp>
+#include <zsync/io/op.hpp>
+#include <zsync/sched/poller.hpp>
+
+#include <atomic>
+#include <vector>
+
+namespace zsync::detail {
+
+// Belongs to one worker. All but post() and what poller allows others is for that worker's thread.
+class engine : public poller {
+ public:
+  // A completing engine ends an operation with its result; any other only says when to try again.
+  [[nodiscard]] bool completes() const noexcept { return completes_; }
+
+  // Whether to attempt `o` at once, rather than to submit it and let the kernel do so in its own time.
+  [[nodiscard]] virtual bool worth_trying(const op& o, expectation what) const noexcept = 0;
+
+  // Makes sure that events for `o` come to this engine, the home of its descriptor, before its wait is
+  // opened; by a visitor as well, from any thread, with the descriptor's lock held. Zero or an errno.
+  [[nodiscard]] virtual int arm(descriptor& d, const op& o) noexcept;
+
+  // `o` has a party whose wait is open, and is listed with its descriptor. Never fails and never waits;
+  // exactly one completion follows if the engine completes.
+  virtual void submit(op& o) noexcept { static_cast<void>(o); }
+
+  // Hastens the completion of a submitted operation.
+  virtual void cancel(op& o) noexcept { static_cast<void>(o); }
+
+  // The kernel has seen what was submitted: a descriptor's number may now be reused.
+  virtual void flush() noexcept {}
+
+  // `d` stays open, but is no longer of interest; its lock is held. Any thread.
+  virtual void forget(descriptor& d) noexcept { static_cast<void>(d); }
+
+  // `d` makes this its home, or leaves it; its lock is held. Throws std::bad_alloc.
+  void move_in(descriptor& d);
+  void move_out(descriptor& d) noexcept;
+
+  // Any thread, holding the lock of a descriptor whose home this is. Urgent: an idle worker is woken for it.
+  void post(descriptor& d, bool urgent) noexcept;
+
+ protected:
+  explicit engine(bool completes) noexcept : completes_(completes) {}
+  ~engine() override = default;
+
+  // Call when woken.
+  void read_mail() noexcept {
+    if (mailbox_.load(std::memory_order_relaxed) != nullptr) [[unlikely]]
+      read_mail_slowly();
+  }
+  // Call in the most derived destructor.
+  void evict_all() noexcept;
+
+  [[nodiscard]] descriptor* resident(int fd) const noexcept {
+    const auto place = static_cast<std::size_t>(fd);
+    return place < residents_.size() ? residents_[place] : nullptr;
+  }
+
+ private:
+  friend class descriptor;
+
+  void read_mail_slowly() noexcept;
+
+  const bool completes_;
+  std::uint32_t generations_ = 0;
+  std::vector<descriptor*> residents_;  // those whose home this is, by number
+  std::atomic<descriptor*> mailbox_{nullptr};
+};
+
+// Wins the wait of `o`, which is done, may be tried again, or is to be given up. False: it was over already.
+// True: the caller must schedule its party.
+[[nodiscard]] bool claim(op& o) noexcept;
+
+// Schedules the fiber of a claimed operation that is finished with this worker, which is the one it waits on:
+// from now on it may move.
+void resume_anywhere(op& o) noexcept;
+
+// The calling fiber's engine; nullptr on a plain thread.
+engine* current_engine() noexcept;
+
+// The engines, one file each. They throw std::system_error.
+std::unique_ptr<poller> make_epoll();
+std::unique_ptr<poller> make_kqueue();
+std::unique_ptr<poller> make_uring();
+
+// Why there can be no io_uring here: an errno, or 0 if there can.
+int uring_obstacle() noexcept;
+
+}  // namespace zsync::detail

@@ -1,0 +1,89 @@
+#include <zsync/io/op.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace zsync::detail {
+namespace {
+
+std::int64_t start_connect(op& o) noexcept {
+  o.connecting = true;
+  return ::connect(o.fd, static_cast<const sockaddr*>(o.data), static_cast<socklen_t>(o.size));
+}
+
+std::int64_t end_connect(const op& o) noexcept {
+  pollfd p{o.fd, POLLOUT, 0};
+  if (::poll(&p, 1, 0) == 0) {
+    errno = EAGAIN;
+    return -1;
+  }
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (::getsockopt(o.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return -1;
+  errno = error;
+  return error == 0 ? 0 : -1;
+}
+
+std::int64_t look(const op& o) noexcept {
+  pollfd p{o.fd, static_cast<short>(o.side == direction::in ? POLLIN : POLLOUT), 0};
+  const int n = ::poll(&p, 1, 0);
+  if (n == 0) errno = EAGAIN;
+  return n > 0 ? 0 : -1;
+}
+
+std::int64_t call(op& o) noexcept {
+  switch (o.kind) {
+    case op_kind::read:
+      return ::read(o.fd, o.data, o.size);
+    case op_kind::write:
+      return ::write(o.fd, o.data, o.size);
+    case op_kind::receive:
+      return ::recv(o.fd, o.data, o.size, o.flags | MSG_DONTWAIT);
+    case op_kind::send:
+      return ::send(o.fd, o.data, o.size, o.flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+    case op_kind::receive_message:
+      return ::recvmsg(o.fd, static_cast<msghdr*>(o.data), o.flags | MSG_DONTWAIT);
+    case op_kind::send_message:
+      return ::sendmsg(o.fd, static_cast<const msghdr*>(o.data), o.flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+    case op_kind::accept:
+      return ::accept4(o.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    case op_kind::connect:
+      return o.connecting ? end_connect(o) : start_connect(o);
+    case op_kind::ready:
+      return look(o);
+    case op_kind::read_at:
+      return ::pread(o.fd, o.data, o.size, o.offset);
+    case op_kind::write_at:
+      return ::pwrite(o.fd, o.data, o.size, o.offset);
+    case op_kind::sync_file:
+      return o.flags != 0 ? ::fdatasync(o.fd) : ::fsync(o.fd);
+  }
+  return -1;
+}
+
+}  // namespace
+
+bool op::attempt() noexcept {
+  for (;;) {
+    const bool asks_only = kind != op_kind::connect || connecting;
+    const std::int64_t n = call(*this);
+    if (n >= 0) {
+      finish(n);
+      return true;
+    }
+    const int error = errno;
+    // A connect that has begun goes on in the background. One that has not, because a unix listener's backlog
+    // is full, says EAGAIN, and no event will follow.
+    if (asks_only && (error == EAGAIN || error == EWOULDBLOCK)) return false;
+    if (kind == op_kind::connect && (error == EINPROGRESS || error == EALREADY || error == EINTR))
+      return false;
+    if (error == EINTR) continue;
+    finish(-error);
+    return true;
+  }
+}
+
+}  // namespace zsync::detail

@@ -1,0 +1,270 @@
+#include <zsync/fiber/control.hpp>
+#include <zsync/io/engine.hpp>
+#include <zsync/io/perform.hpp>
+#include <zsync/sched/error.hpp>
+#include <zsync/sched/worker.hpp>
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <mutex>
+
+namespace zsync::detail {
+namespace {
+
+std::error_code from_errno(std::int64_t error) noexcept {
+  return {static_cast<int>(error), std::system_category()};
+}
+
+// Counted with the descriptor while it is used by somebody who is not at home there.
+class visit {
+ public:
+  explicit visit(descriptor& d) noexcept : d_(d) {}
+  ~visit() { end(); }
+  visit(const visit&) = delete;
+  visit& operator=(const visit&) = delete;
+
+  bool begin() noexcept { return inside_ || (inside_ = d_.enter()); }
+  void end() noexcept {
+    if (std::exchange(inside_, false)) d_.leave();
+  }
+
+ private:
+  descriptor& d_;
+  bool inside_ = false;
+};
+
+// What a finished operation means to its caller. `why_ended` is what else ended the wait, if anything did.
+std::error_code conclude(const descriptor& d, const op& o, std::error_code why_ended) noexcept {
+  if (!o.failed()) {
+    const bool stream_end =
+        o.result == 0 && o.size != 0 && o.side == direction::in &&
+        (o.kind == op_kind::receive || o.kind == op_kind::read || o.kind == op_kind::receive_message);
+    return stream_end && d.closed() ? make_error_code(error::closed) : std::error_code();
+  }
+  if (d.closed()) return error::closed;
+  if (o.result == -ECANCELED && why_ended) return why_ended;
+  return from_errno(-o.result);
+}
+
+std::error_code cause_of(const descriptor& d, wake_cause cause) noexcept {
+  if (d.closed()) return error::closed;
+  return std::make_error_code(cause == wake_cause::timed_out ? std::errc::timed_out
+                                                             : std::errc::operation_canceled);
+}
+
+// Ends a wait that was opened and turned out not to be needed.
+void abandon(wait& w) noexcept {
+  if (w.party().claim()) {
+    w.party().cause = wake_cause::notified;
+    schedule(w.party());
+  }
+  w.suspend();
+}
+
+class performance {
+ public:
+  performance(descriptor& d, op& o, wait_kind why, clock::rep timeout) noexcept
+      : d_(d), o_(o), why_(why), timeout_(timeout), visit_(d) {}
+
+  std::error_code run();
+
+ private:
+  enum class step : std::uint8_t { finished, again };
+
+  std::error_code succeed_local(engine& here);
+  int arm(engine& home, bool local) noexcept;
+  step park(engine& here, bool local, std::error_code& ec);
+  void await_completion(engine& here) noexcept;
+
+  descriptor& d_;
+  op& o_;
+  const wait_kind why_;
+  const clock::rep timeout_;
+  deadline until_;
+  bool timed_ = false;
+  visit visit_;
+};
+
+std::error_code performance::run() {
+  for (;;) {
+    engine& here = *current_engine();  // anew each time: a fiber may move while it waits
+    bool local = d_.is_home(&here);
+    if (d_.closed()) return error::closed;
+    if (local) [[likely]] {
+      visit_.end();
+      if (here.worth_trying(o_, d_.expects(o_.side))) {
+        if (o_.attempt()) return succeed_local(here);
+        d_.expect(o_.side, expectation::empty);
+      }
+    } else {
+      if (!visit_.begin()) return error::closed;
+      const bool tried = here.worth_trying(o_, expectation::unknown);
+      if (tried && o_.attempt()) {
+        d_.pass_on_shared(o_.side);
+        return conclude(d_, o_, {});
+      }
+      if (d_.home() == nullptr && d_.settle(here)) {
+        visit_.end();
+        local = true;
+        d_.expect(o_.side, tried ? expectation::empty : expectation::unknown);
+      }
+    }
+    std::error_code ec;
+    if (park(here, local, ec) == step::finished) return ec;
+  }
+}
+
+std::error_code performance::succeed_local(engine& here) {
+  const bool events_tell = !here.completes();
+  if (!o_.failed()) d_.learn(o_, events_tell);
+  if (events_tell && d_.expects(o_.side) != expectation::empty) d_.pass_on_local(o_.side);
+  const std::error_code ec = conclude(d_, o_, {});
+  if (d_.hogs()) [[unlikely]]
+    current_worker()->yield();
+  return ec;
+}
+
+int performance::arm(engine& home, bool local) noexcept {
+  if (home.completes()) return 0;
+  const unsigned side = 1u << static_cast<unsigned>(o_.side);
+  if (local && (d_.armed.load(std::memory_order_relaxed) & side) != 0) return 0;
+  const std::lock_guard hold(d_.lock());
+  // By now it may have been closed, or evicted: then a visitor finds out when it looks again.
+  return d_.is_home(&home) ? home.arm(d_, o_) : 0;
+}
+
+performance::step performance::park(engine& here, bool local, std::error_code& ec) {
+  if (!timed_ && timeout_ != descriptor::no_timeout.count()) {
+    timed_ = true;
+    until_ = deadline::after(clock::duration{timeout_});
+  }
+  const bool completes = here.completes();
+  engine* const source = completes ? &here : d_.home();
+  if (source == nullptr) return step::again;  // closed, or evicted just now
+  if (!completes && source->completes()) {
+    // The home belongs to a runtime of another backend, from which no readiness can be had.
+    ec = from_errno(ENOTSUP);
+    return step::finished;
+  }
+  if (const int error = arm(*source, local); error != 0) {
+    ec = from_errno(error);
+    return step::finished;
+  }
+  const bool bound = local || completes;
+  wait w(why_, &d_, wait::cancellable | (bound ? wait::anchored : 0u));
+  if (!w.open()) {
+    ec = cause_of(d_, wake_cause::cancelled);
+    return step::finished;
+  }
+  o_.party = &w.party();
+  if (local) {
+    d_.list_local(o_);
+  } else if (!d_.list_shared(o_)) {
+    abandon(w);
+    ec = error::closed;
+    return step::finished;
+  } else if (!completes && o_.attempt()) {
+    // Ready since the last attempt; the event may have come before this was listed.
+    abandon(w);
+    d_.unlist_shared(o_);
+    d_.pass_on_shared(o_.side);
+    ec = conclude(d_, o_, {});
+    return step::finished;
+  }
+  here.submit(o_);
+  const wake_cause cause = w.suspend(until_);
+  if (local) {
+    d_.unlist_local(o_);
+  } else {
+    d_.unlist_shared(o_);
+  }
+  if (!completes) {
+    if (cause == wake_cause::notified) return step::again;
+    ec = cause_of(d_, cause);
+    return step::finished;
+  }
+  const bool interrupted = !o_.done;
+  if (interrupted) await_completion(here);
+  if (o_.result == -EINTR || o_.result == -EAGAIN ||
+      (interrupted && cause == wake_cause::notified && o_.result == -ECANCELED && !d_.closed())) {
+    o_.done = false;
+    return step::again;
+  }
+  if (local && !o_.failed()) d_.learn(o_, false);
+  ec = conclude(d_, o_, cause == wake_cause::notified ? std::error_code() : cause_of(d_, cause));
+  return step::finished;
+}
+
+// The kernel may write into the caller's buffer until it says that it is done.
+void performance::await_completion(engine& here) noexcept {
+  here.cancel(o_);
+  while (!o_.done) {
+    wait w(why_, &d_, wait::uncancellable | wait::unscoped | wait::anchored);
+    if (w.open()) w.suspend();
+  }
+}
+
+int milliseconds_left(deadline until) noexcept {
+  if (until.is_never()) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until.remaining()).count();
+  return static_cast<int>(std::min<std::int64_t>(left, std::numeric_limits<int>::max()));
+}
+
+// A plain thread blocks in poll(2). close() shuts a socket down, which poll() reports; what cannot be shut
+// down is polled together with a signal of the descriptor's own.
+std::error_code perform_on_thread(descriptor& d, op& o, clock::rep timeout) {
+  visit v(d);
+  if (!v.begin()) return error::closed;
+  deadline until;
+  if (timeout != descriptor::no_timeout.count()) until = deadline::after(clock::duration{timeout});
+  if (const deadline_frame* scope = innermost_deadline()) until = tightest(until, scope->until);
+  while (!o.attempt()) {
+    pollfd set[2] = {{o.fd, static_cast<short>(o.side == direction::in ? POLLIN : POLLOUT), 0},
+                     {-1, POLLIN, 0}};
+    if (d.kind() == descriptor_kind::other) set[1].fd = d.closing_signal();
+    const int n = ::poll(set, 2, milliseconds_left(until));
+    if (d.closed()) return error::closed;
+    if (n < 0 && errno != EINTR) return from_errno(errno);
+    if (n == 0 && until.has_passed()) return std::make_error_code(std::errc::timed_out);
+  }
+  return conclude(d, o, {});
+}
+
+}  // namespace
+
+std::error_code perform(descriptor& d, op& o, wait_kind why, clock::rep timeout) {
+  o.fd = d.fd();
+  o.target = &d;
+  const fiber_control* const me = current_fiber();
+  if (me == nullptr) [[unlikely]]
+    return perform_on_thread(d, o, timeout);
+  if (me->cancel_requested() && me->shields == 0) [[unlikely]] {
+    return std::make_error_code(std::errc::operation_canceled);
+  }
+  return performance(d, o, why, timeout).run();
+}
+
+std::error_code pause(clock::duration d) {
+  wait w(wait_kind::sleep, nullptr, wait::cancellable);
+  const deadline until = deadline::after(d);
+  if (!w.open()) return std::make_error_code(std::errc::operation_canceled);
+  switch (w.suspend(until)) {
+    case wake_cause::cancelled:
+      return std::make_error_code(std::errc::operation_canceled);
+    case wake_cause::timed_out:
+      return w.scope_expired() ? std::make_error_code(std::errc::timed_out) : std::error_code();
+    case wake_cause::notified:
+      break;
+  }
+  return {};
+}
+
+void fail(std::error_code ec, const char* what) {
+  if (ec == std::errc::operation_canceled) throw cancelled{};
+  throw std::system_error(ec, what);
+}
+
+}  // namespace zsync::detail

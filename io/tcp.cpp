@@ -1,0 +1,233 @@
+#include <zsync/io/perform.hpp>
+#include <zsync/io/tcp.hpp>
+#include <zsync/sched/blocking.hpp>
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace zsync {
+namespace {
+
+using detail::descriptor_kind;
+using detail::descriptor_ptr;
+using detail::set_option;
+using detail::throw_if;
+
+std::vector<socket_address> addresses_of(std::string_view host, std::uint16_t port, std::error_code& ec) {
+  ec.clear();
+  std::error_code not_numeric;
+  if (const ip_address ip = ip_address::parse(host, not_numeric); !not_numeric) return {{ip, port}};
+  if (host == "localhost") return {{ip_address::loopback_v4(), port}, {ip_address::loopback_v6(), port}};
+  addrinfo* list = nullptr;
+  const int failure = blocking([name = std::string(host), &list] {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    return ::getaddrinfo(name.c_str(), nullptr, &hints, &list);
+  });
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(list, &::freeaddrinfo);
+  if (failure != 0) ec = error::no_such_host;
+  std::vector<socket_address> found;
+  for (const addrinfo* a = list; a != nullptr; a = a->ai_next) {
+    found.push_back(socket_address::from_native(a->ai_addr, a->ai_addrlen));
+    found.back().set_port(port);
+  }
+  return found;
+}
+
+}  // namespace
+
+// ---- tcp_stream ----
+
+tcp_stream::tcp_stream(from_fd_t, int fd)
+    : descriptor_owner(descriptor_ptr::adopt(fd, descriptor_kind::stream_socket)) {}
+
+tcp_stream tcp_stream::connect(const socket_address& to, std::error_code& ec) {
+  descriptor_ptr d = detail::make_socket(to.native_family(), SOCK_STREAM, descriptor_kind::stream_socket, ec);
+  if (ec) return {};
+  detail::connect_socket(*d, to, ec);
+  return ec ? tcp_stream() : tcp_stream(std::move(d));
+}
+
+tcp_stream tcp_stream::connect(const socket_address& to) {
+  std::error_code ec;
+  tcp_stream connected = connect(to, ec);
+  throw_if(ec, "connect");
+  return connected;
+}
+
+tcp_stream tcp_stream::connect(std::string_view host, std::uint16_t port, std::error_code& ec) {
+  for (const socket_address& to : addresses_of(host, port, ec)) {
+    tcp_stream connected = connect(to, ec);
+    if (!ec || ec == std::errc::operation_canceled || ec == std::errc::timed_out) return connected;
+  }
+  return {};
+}
+
+tcp_stream tcp_stream::connect(std::string_view host, std::uint16_t port) {
+  std::error_code ec;
+  tcp_stream connected = connect(host, port, ec);
+  throw_if(ec, "connect");
+  return connected;
+}
+
+void tcp_stream::shutdown(shutdown_how how, std::error_code& ec) {
+  detail::shut_down(stream_descriptor(), how, ec);
+}
+void tcp_stream::shutdown(shutdown_how how) {
+  std::error_code ec;
+  shutdown(how, ec);
+  throw_if(ec, "shutdown");
+}
+
+void tcp_stream::set_nodelay(bool on, std::error_code& ec) {
+  set_option(stream_descriptor(), IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0, ec);
+}
+void tcp_stream::set_nodelay(bool on) {
+  std::error_code ec;
+  set_nodelay(on, ec);
+  throw_if(ec, "set_nodelay");
+}
+
+void tcp_stream::set_keepalive(bool on) {
+  std::error_code ec;
+  set_option(stream_descriptor(), SOL_SOCKET, SO_KEEPALIVE, on ? 1 : 0, ec);
+  throw_if(ec, "set_keepalive");
+}
+void tcp_stream::set_keepalive(const keepalive_options& options, std::error_code& ec) {
+  const descriptor_ptr& d = stream_descriptor();
+#if defined(TCP_KEEPIDLE)
+  set_option(d, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(options.idle.count()), ec);
+#else
+  set_option(d, IPPROTO_TCP, TCP_KEEPALIVE, static_cast<int>(options.idle.count()), ec);
+#endif
+  if (!ec) set_option(d, IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(options.interval.count()), ec);
+  if (!ec) set_option(d, IPPROTO_TCP, TCP_KEEPCNT, options.probes, ec);
+  if (!ec) set_option(d, SOL_SOCKET, SO_KEEPALIVE, 1, ec);
+}
+void tcp_stream::set_keepalive(const keepalive_options& options) {
+  std::error_code ec;
+  set_keepalive(options, ec);
+  throw_if(ec, "set_keepalive");
+}
+
+void tcp_stream::set_user_timeout(std::chrono::milliseconds d) {
+#if defined(TCP_USER_TIMEOUT)
+  std::error_code ec;
+  set_option(stream_descriptor(), IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(d.count()), ec);
+  throw_if(ec, "set_user_timeout");
+#else
+  static_cast<void>(d);
+  throw_if(std::make_error_code(std::errc::operation_not_supported), "set_user_timeout");
+#endif
+}
+
+void tcp_stream::set_linger(std::chrono::seconds d) {
+  std::error_code ec;
+  const linger value{1, static_cast<int>(d.count())};
+  set_option(stream_descriptor(), SOL_SOCKET, SO_LINGER, &value, sizeof value, ec);
+  throw_if(ec, "set_linger");
+}
+
+void tcp_stream::set_send_buffer_size(int bytes) {
+  std::error_code ec;
+  set_option(stream_descriptor(), SOL_SOCKET, SO_SNDBUF, bytes, ec);
+  throw_if(ec, "set_send_buffer_size");
+}
+
+void tcp_stream::set_receive_buffer_size(int bytes) {
+  std::error_code ec;
+  set_option(stream_descriptor(), SOL_SOCKET, SO_RCVBUF, bytes, ec);
+  throw_if(ec, "set_receive_buffer_size");
+}
+
+socket_address tcp_stream::local_address(std::error_code& ec) const {
+  return detail::local_address(stream_descriptor(), ec);
+}
+socket_address tcp_stream::local_address() const {
+  std::error_code ec;
+  socket_address a = local_address(ec);
+  throw_if(ec, "local_address");
+  return a;
+}
+socket_address tcp_stream::peer_address(std::error_code& ec) const {
+  return detail::peer_address(stream_descriptor(), ec);
+}
+socket_address tcp_stream::peer_address() const {
+  std::error_code ec;
+  socket_address a = peer_address(ec);
+  throw_if(ec, "peer_address");
+  return a;
+}
+
+std::size_t tcp_stream::sendfile(int file, std::uint64_t offset, std::size_t count, std::error_code& ec) {
+  return detail::send_file(stream_descriptor(), file, offset, count, ec);
+}
+std::size_t tcp_stream::sendfile(int file, std::uint64_t offset, std::size_t count) {
+  std::error_code ec;
+  const std::size_t n = sendfile(file, offset, count, ec);
+  if (ec) detail::fail_transfer(ec, "sendfile", n);
+  return n;
+}
+
+std::pair<read_half, write_half> tcp_stream::split() {
+  const tcp_stream whole = std::move(*this);
+  return {read_half(whole.stream_descriptor()), write_half(whole.stream_descriptor())};
+}
+
+// ---- tcp_listener ----
+
+tcp_listener::tcp_listener(from_fd_t, int fd)
+    : descriptor_owner(descriptor_ptr::adopt(fd, descriptor_kind::socket)) {
+  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+tcp_listener tcp_listener::bind(const socket_address& to, const listen_options& options,
+                                std::error_code& ec) {
+  descriptor_ptr d = detail::make_socket(to.native_family(), SOCK_STREAM, descriptor_kind::socket, ec);
+  if (!ec && options.reuse_address) set_option(d, SOL_SOCKET, SO_REUSEADDR, 1, ec);
+  if (!ec && options.reuse_port) set_option(d, SOL_SOCKET, SO_REUSEPORT, 1, ec);
+  if (!ec && to.kind() == socket_address::family::v6) {
+    set_option(d, IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only ? 1 : 0, ec);
+  }
+  if (!ec) detail::bind_socket(*d, to, ec);
+  if (!ec && ::listen(d->fd(), options.backlog) != 0) ec = {errno, std::system_category()};
+  return ec ? tcp_listener() : tcp_listener(std::move(d));
+}
+
+tcp_listener tcp_listener::bind(const socket_address& to, const listen_options& options) {
+  std::error_code ec;
+  tcp_listener bound = bind(to, options, ec);
+  if (ec) detail::fail(ec, ("bind " + to.to_string()).c_str());
+  return bound;
+}
+
+tcp_stream tcp_listener::accept(std::error_code& ec) {
+  const int fd = backoff_.accept(stream_descriptor(), ec);
+  return fd < 0 ? tcp_stream() : tcp_stream(from_fd, fd);
+}
+
+tcp_stream tcp_listener::accept() {
+  std::error_code ec;
+  tcp_stream accepted = accept(ec);
+  throw_if(ec, "accept");
+  return accepted;
+}
+
+socket_address tcp_listener::local_address(std::error_code& ec) const {
+  return detail::local_address(stream_descriptor(), ec);
+}
+socket_address tcp_listener::local_address() const {
+  std::error_code ec;
+  socket_address a = local_address(ec);
+  throw_if(ec, "local_address");
+  return a;
+}
+
+}  // namespace zsync

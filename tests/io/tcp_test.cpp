@@ -1,0 +1,208 @@
+#include "support/catch.hpp"
+#include "support/matrix.hpp"
+
+#include <zsync/zsync.hpp>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+using zsync::test::matrix;
+
+namespace {
+
+zsync::tcp_listener listen_anywhere() {
+  return zsync::tcp_listener::bind(zsync::socket_address::parse("127.0.0.1:0"));
+}
+
+struct pair {
+  zsync::tcp_stream client, server;
+};
+
+pair connected_pair() {
+  auto listener = listen_anywhere();
+  auto client = zsync::tcp_stream::connect(listener.local_address());
+  return {std::move(client), listener.accept()};
+}
+
+// The n-th byte of a stream that two sides agree on, with no period that buffers would share.
+char byte_at(std::uint64_t n) { return static_cast<char>((n * 2654435761u) >> 13); }
+
+}  // namespace
+
+TEST_CASE("what is written to a connection is echoed back", "[tcp]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          auto listener = listen_anywhere();
+          zsync::fiber server([&] {
+            auto peer = listener.accept();
+            std::array<char, 64> buffer{};
+            while (const std::size_t n = peer.read(buffer)) peer.write_all({buffer.data(), n});
+          });
+          auto tcp = zsync::tcp_stream::connect("127.0.0.1", listener.local_address().port());
+          for (int i = 0; i < 100; ++i) {
+            const std::string sent = "ping " + std::to_string(i);
+            tcp.write_all(sent);
+            std::string received(sent.size(), ' ');
+            tcp.read_exact(received);
+            REQUIRE(received == sent);
+          }
+          tcp.write_all("the end");
+          tcp.shutdown(zsync::shutdown_send);
+          REQUIRE(tcp.read_all() == "the end");
+          server.join();
+        },
+        options);
+  });
+}
+
+TEST_CASE("64 MiB go both ways at once, unharmed", "[tcp][slow]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          constexpr std::uint64_t total = 64u << 20;
+          auto [a, b] = connected_pair();
+          const auto send = [](zsync::tcp_stream& to) {
+            std::vector<char> chunk(100'003);
+            for (std::uint64_t done = 0; done < total;) {
+              const std::size_t n =
+                  static_cast<std::size_t>(std::min<std::uint64_t>(chunk.size(), total - done));
+              for (std::size_t i = 0; i < n; ++i) chunk[i] = byte_at(done + i);
+              to.write_all({chunk.data(), n});
+              done += n;
+            }
+            to.shutdown(zsync::shutdown_send);
+          };
+          const auto receive = [](zsync::tcp_stream& from) {
+            std::vector<char> chunk(77'777);
+            std::uint64_t done = 0;
+            while (const std::size_t n = from.read(chunk)) {
+              for (std::size_t i = 0; i < n; ++i) {
+                if (chunk[i] != byte_at(done + i)) return std::uint64_t{0};
+              }
+              done += n;
+            }
+            return done;
+          };
+          zsync::fiber a_sends([&, &a = a] { send(a); });
+          zsync::fiber b_sends([&, &b = b] { send(b); });
+          zsync::fiber a_receives([&, &a = a] { return receive(a); });
+          REQUIRE(receive(b) == total);
+          REQUIRE(a_receives.join() == total);
+          a_sends.join();
+          b_sends.join();
+        },
+        options);
+  });
+}
+
+TEST_CASE("a read ends at its deadline, and the stream goes on", "[tcp][deadline]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          auto [a, b] = connected_pair();
+          std::array<char, 8> buffer{};
+          std::error_code ec;
+          const auto begin = zsync::clock::now();
+          {
+            const zsync::deadline_scope scope(30ms);
+            REQUIRE(a.read(buffer, ec) == 0);
+          }
+          REQUIRE(ec == std::errc::timed_out);
+          REQUIRE(zsync::clock::now() - begin >= 30ms);
+          a.set_read_timeout(20ms);
+          try {
+            a.read(buffer);
+            FAIL("nothing to read, yet it returned");
+          } catch (const std::system_error& e) {
+            REQUIRE(e.code() == std::errc::timed_out);
+          }
+          b.write_all("late");
+          REQUIRE(a.read(buffer, ec) == 4);
+          REQUIRE(!ec);
+        },
+        options);
+  });
+}
+
+TEST_CASE("a cancelled read gives up, and takes nothing with it", "[tcp][cancel]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          auto [a, b] = connected_pair();
+          zsync::fiber reader([&, &a = a] {
+            std::array<char, 8> buffer{};
+            std::error_code ec;
+            a.read(buffer, ec);
+            return ec;
+          });
+          zsync::this_fiber::sleep_for(5ms);
+          reader.cancel();
+          REQUIRE(reader.join() == std::errc::operation_canceled);
+          b.write_all("kept");
+          std::array<char, 8> buffer{};
+          REQUIRE(a.read(buffer) == 4);
+        },
+        options);
+  });
+}
+
+TEST_CASE("close wakes the reader, the writer and the acceptor", "[tcp][close]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          auto [a, b] = connected_pair();
+          auto listener = listen_anywhere();
+          zsync::fiber reader([&, &a = a] {
+            std::array<char, 8> buffer{};
+            std::error_code ec;
+            a.read(buffer, ec);
+            return ec;
+          });
+          zsync::fiber writer([&, &a = a] {
+            const std::vector<char> much(1 << 20);
+            std::error_code ec;
+            for (int i = 0; i < 100 && !ec; ++i) a.write_all(much, ec);
+            return ec;
+          });
+          zsync::fiber acceptor([&] {
+            std::error_code ec;
+            listener.accept(ec);
+            return ec;
+          });
+          zsync::this_fiber::sleep_for(20ms);
+          a.close();
+          listener.close();
+          REQUIRE(reader.join() == zsync::error::closed);
+          REQUIRE(writer.join() == zsync::error::closed);
+          REQUIRE(acceptor.join() == zsync::error::closed);
+          std::error_code ec;
+          b.read_all(ec);  // ends: the peer has been told
+          REQUIRE((!ec || ec == std::errc::connection_reset));
+          std::array<char, 8> buffer{};
+          a.read(buffer, ec);
+          REQUIRE(ec == zsync::error::closed);
+        },
+        options);
+  });
+}
+
+TEST_CASE("two plain threads talk over a connection", "[tcp][thread]") {
+  auto listener = listen_anywhere();
+  std::thread server([&] {
+    auto peer = listener.accept();
+    peer.write_all(peer.read_all());
+  });
+  auto tcp = zsync::tcp_stream::connect("localhost", listener.local_address().port());
+  tcp.write_all("from a thread");
+  tcp.shutdown(zsync::shutdown_send);
+  const std::string echoed = tcp.read_all();
+  server.join();
+  REQUIRE(echoed == "from a thread");
+}
