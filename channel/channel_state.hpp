@@ -1,0 +1,393 @@
+// What the ends of a channel share: its buffer, and who waits to send or to receive.
+//
+// One lock guards everything, and is held for one message at a time. Under it, always:
+//     receivers wait  =>  the buffer is empty, no sender waits, and the channel is open;
+//     senders wait    =>  the buffer is full (of zero places, if a rendezvous), and the channel is open.
+// So whoever comes either finds his counterpart waiting and serves it, or room, or has to wait himself; and
+// who is woken has been served: he does not touch the channel again.
+//
+// Serving means: claim the waiter, then move the message straight from one side to the other. Should that
+// move throw, the exception belongs to the one who runs, the message stays where it was, and the waiter
+// is told to try once more. Messages are moved under the lock: their constructors must not use the channel.
+#pragma once
+
+#include <zsync/channel/message_buffer.hpp>
+#include <zsync/channel/status.hpp>
+#include <zsync/channel/wake_chain.hpp>
+#include <zsync/sched/error.hpp>
+#include <zsync/sched/spinlock.hpp>
+#include <zsync/sched/wait.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace zsync::detail {
+
+// How a wait was served. Written by the side that runs, between its claim and the schedule.
+enum class handover : std::uint8_t { retry, done, closed };
+
+// What a waiting sender offers; waiter::slot points at it.
+template <class T>
+struct send_slot {
+  T* message;
+  handover result = handover::retry;
+};
+
+// Where a waiting receiver wants its message: a new object, or one that is there already.
+template <class T>
+struct receive_slot {
+  std::optional<T>* fresh;
+  T* existing = nullptr;
+  handover result = handover::retry;
+
+  void put(T&& message) {
+    if (existing == nullptr) {
+      fresh->emplace(std::move(message));
+    } else if constexpr (std::is_move_assignable_v<T>) {
+      *existing = std::move(message);
+    }
+  }
+};
+
+struct channel_access;  // see channel.hpp
+
+// After how many messages a channel closes by itself.
+enum class channel_life : std::uint8_t { unlimited, one_message };
+
+template <class T>
+class channel_state {
+  static_assert(std::is_object_v<T> && !std::is_const_v<T>, "a channel carries objects");
+  static_assert(std::is_move_constructible_v<T>, "a message has to be movable");
+  static_assert(std::is_nothrow_destructible_v<T>);
+
+ public:
+  using buffer = message_buffer<T>;
+
+  explicit channel_state(std::size_t capacity, channel_life life = channel_life::unlimited)
+      : buffer_(capacity), capacity_(capacity), life_(life) {}
+  channel_state(const channel_state&) = delete;
+  channel_state& operator=(const channel_state&) = delete;
+
+  // ---- both ends, one call each ------------------------------------------------------------------------
+
+  // success, full or closed. Unless success, the message is untouched. Throws what T's constructor throws.
+  channel_status try_send(T& message) {
+    std::unique_lock guard(lock_);
+    return send_locked(message, guard);
+  }
+
+  // success, empty or closed.
+  channel_status try_receive(receive_slot<T>& to) {
+    std::unique_lock guard(lock_);
+    return receive_locked(to, guard);
+  }
+
+  // success, timeout or closed. Throws what the wait throws as well.
+  channel_status send(T& message, deadline until = deadline::never()) {
+    for (;;) {
+      std::unique_lock guard(lock_);
+      const channel_status status = send_locked(message, guard);
+      if (status != channel_status::full) [[likely]]
+        return status;
+      send_slot<T> offer{&message};
+      if (wait_in(senders_, guard, wait_kind::channel_send, &offer, until) == wake_cause::timed_out) {
+        return channel_status::timeout;
+      }
+      if (offer.result == handover::done) return channel_status::success;
+      if (offer.result == handover::closed) return channel_status::closed;
+    }
+  }
+
+  // success, timeout or closed.
+  channel_status receive(receive_slot<T>& to, deadline until = deadline::never()) {
+    for (;;) {
+      std::unique_lock guard(lock_);
+      const channel_status status = receive_locked(to, guard);
+      if (status != channel_status::empty) [[likely]]
+        return status;
+      to.result = handover::retry;
+      if (wait_in(receivers_, guard, wait_kind::channel_receive, &to, until) == wake_cause::timed_out) {
+        return channel_status::timeout;
+      }
+      if (to.result == handover::done) return channel_status::success;
+      if (to.result == handover::closed) return channel_status::closed;
+    }
+  }
+
+  // Everyone who waits is woken. What is in the buffer can still be received.
+  void close() noexcept {
+    wake_chain woken;
+    {
+      std::lock_guard guard(lock_);
+      close_locked(woken);
+    }
+    woken.schedule();
+  }
+
+  // ---- questions, answered without the lock: true of a moment that may have passed -----------------------
+
+  [[nodiscard]] bool is_closed() const noexcept { return closed_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] bool may_send() const noexcept {
+    return is_closed() || receivers_waiting_.load(std::memory_order_relaxed) || size() < capacity_;
+  }
+  [[nodiscard]] bool may_receive() const noexcept {
+    return size() != 0 || is_closed() || senders_waiting_.load(std::memory_order_relaxed);
+  }
+
+  // ---- select: a wait that stands in several queues ------------------------------------------------------
+
+  // Takes a place in the queue, unless the operation could go on at once: then returns false.
+  bool enlist_sender(waiter& me) noexcept {
+    std::lock_guard guard(lock_);
+    if (closed_.load(std::memory_order_relaxed) || buffer_.has_room() || buffer_.grows() ||
+        other_waits(receivers_, me)) {
+      return false;
+    }
+    enqueue(senders_, me);
+    return true;
+  }
+  bool enlist_receiver(waiter& me) noexcept {
+    std::lock_guard guard(lock_);
+    if (!buffer_.empty() || closed_.load(std::memory_order_relaxed) || other_waits(senders_, me))
+      return false;
+    enqueue(receivers_, me);
+    return true;
+  }
+  void withdraw_sender(waiter& me) noexcept {
+    std::lock_guard guard(lock_);
+    withdraw(senders_, me);
+  }
+  void withdraw_receiver(waiter& me) noexcept {
+    std::lock_guard guard(lock_);
+    withdraw(receivers_, me);
+  }
+
+  // ---- the ends: the channel closes with the last of either kind -----------------------------------------
+
+  void add_sender() noexcept { sender_count_.fetch_add(1, std::memory_order_relaxed); }
+  void add_receiver() noexcept { receiver_count_.fetch_add(1, std::memory_order_relaxed); }
+  void drop_sender() noexcept {
+    if (sender_count_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    close();
+    drop_side();
+  }
+  void drop_receiver() noexcept {
+    if (receiver_count_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    close();
+    discard();
+    drop_side();
+  }
+
+ private:
+  using locked = std::unique_lock<spinlock>;
+
+  // Each of these two leaves the lock released whenever it woke somebody, held if the caller has to wait.
+  channel_status send_locked(T& message, locked& guard) {
+    for (;;) {
+      if (closed_.load(std::memory_order_relaxed)) return channel_status::closed;
+      if (waiter* const to = claim(receivers_, receivers_waiting_)) {
+        hand_to(*to, message, guard);
+        return channel_status::success;
+      }
+      if (buffer_.has_room()) [[likely]] {
+        buffer_.push(std::move(message));
+        resized(+1);
+        if (life_ == channel_life::one_message) closed_.store(true, std::memory_order_release);
+        return channel_status::success;
+      }
+      if (!buffer_.grows()) return channel_status::full;
+      add_ring(guard);
+    }
+  }
+
+  channel_status receive_locked(receive_slot<T>& to, locked& guard) {
+    if (!buffer_.empty()) [[likely]] {
+      to.put(std::move(buffer_.front()));
+      const std::unique_ptr<typename buffer::ring> drained = buffer_.pop();
+      resized(-1);
+      if (senders_waiting_.load(std::memory_order_relaxed)) {
+        wake_chain woken;
+        refill(woken);
+        guard.unlock();
+        woken.schedule();
+      } else {
+        guard.unlock();
+      }
+      return channel_status::success;
+    }
+    if (waiter* const from = claim(senders_, senders_waiting_)) {
+      take_from(*from, to, guard);
+      return channel_status::success;
+    }
+    return closed_.load(std::memory_order_relaxed) ? channel_status::closed : channel_status::empty;
+  }
+
+  // The receiver `to` is claimed: whatever happens here, it has to be scheduled.
+  void hand_to(waiter& to, T& message, locked& guard) {
+    auto& box = *static_cast<receive_slot<T>*>(to.slot);
+    try {
+      box.put(std::move(message));
+    } catch (...) {
+      box.result = handover::retry;
+      guard.unlock();
+      schedule(*to.party);
+      throw;
+    }
+    box.result = handover::done;
+    if (life_ == channel_life::one_message) [[unlikely]] {
+      wake_chain others;
+      close_locked(others);
+      guard.unlock();
+      others.schedule();
+    } else {
+      guard.unlock();
+    }
+    schedule(*to.party);
+  }
+
+  // The sender `from` is claimed: likewise.
+  void take_from(waiter& from, receive_slot<T>& to, locked& guard) {
+    auto& offer = *static_cast<send_slot<T>*>(from.slot);
+    try {
+      to.put(std::move(*offer.message));
+    } catch (...) {
+      offer.result = handover::retry;
+      guard.unlock();
+      schedule(*from.party);
+      throw;
+    }
+    offer.result = handover::done;
+    guard.unlock();
+    schedule(*from.party);
+  }
+
+  // A message has left the buffer: the oldest waiting sender's takes its place. If its move throws, that is
+  // its own sender's business, who is told to try again.
+  void refill(wake_chain& woken) noexcept {
+    while (buffer_.has_room()) {
+      waiter* const from = claim(senders_, senders_waiting_);
+      if (from == nullptr) return;
+      auto& offer = *static_cast<send_slot<T>*>(from->slot);
+      try {
+        buffer_.push(std::move(*offer.message));
+        resized(+1);
+        offer.result = handover::done;
+      } catch (...) {
+        offer.result = handover::retry;
+      }
+      woken.add(*from);
+    }
+  }
+
+  void close_locked(wake_chain& woken) noexcept {
+    closed_.store(true, std::memory_order_release);
+    while (waiter* const w = claim(senders_, senders_waiting_)) {
+      static_cast<send_slot<T>*>(w->slot)->result = handover::closed;
+      woken.add(*w);
+    }
+    while (waiter* const w = claim(receivers_, receivers_waiting_)) {
+      static_cast<receive_slot<T>*>(w->slot)->result = handover::closed;
+      woken.add(*w);
+    }
+  }
+
+  // The lock is held at the call and not at the return. notified: the slot says how; timed_out: by the
+  // caller's own deadline. Everything else is thrown.
+  wake_cause wait_in(wait_queue& queue, locked& guard, wait_kind why, void* slot, deadline until) {
+    wait w(why, this, wait::cancellable);
+    if (!w.open()) {
+      guard.unlock();
+      w.throw_unless_notified();
+    }
+    waiter me(w, 0, slot);
+    enqueue(queue, me);
+    guard.unlock();
+    const wake_cause cause = w.suspend(until);
+    if (cause == wake_cause::notified) [[likely]]
+      return cause;
+    {
+      std::lock_guard again(lock_);
+      withdraw(queue, me);
+    }
+    if (cause == wake_cause::cancelled || w.scope_expired()) w.throw_unless_notified();
+    return cause;
+  }
+
+  // Memory is allocated without the lock: by the time it is taken again, everything may have changed.
+  void add_ring(locked& guard) {
+    const std::size_t capacity = buffer_.next_ring_size();
+    guard.unlock();
+    auto more = std::make_unique<typename buffer::ring>(capacity);
+    guard.lock();
+    const bool wanted = !closed_.load(std::memory_order_relaxed) && !buffer_.has_room();
+    if (wanted) buffer_.add(std::move(more));  // otherwise somebody else was faster
+  }
+
+  // No receiver is left and senders look no further than `closed_`, so nobody else looks at the buffer: the
+  // messages end without the lock. Their destructors may use channels, this one included.
+  void discard() noexcept {
+    while (!buffer_.empty()) {
+      const std::unique_ptr<typename buffer::ring> drained = buffer_.pop();
+      resized(-1);
+    }
+  }
+
+  void drop_side() noexcept {
+    if (sides_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+  std::atomic<bool>& flag_of(const wait_queue& queue) noexcept {
+    return &queue == &senders_ ? senders_waiting_ : receivers_waiting_;
+  }
+  void enqueue(wait_queue& queue, waiter& w) noexcept {
+    queue.push_back(w);
+    flag_of(queue).store(true, std::memory_order_relaxed);
+  }
+  void withdraw(wait_queue& queue, waiter& w) noexcept {
+    queue.remove(w);
+    flag_of(queue).store(!queue.empty(), std::memory_order_relaxed);
+  }
+  static waiter* claim(wait_queue& queue, std::atomic<bool>& waiting) noexcept {
+    if (queue.empty()) [[likely]]
+      return nullptr;
+    waiter* const claimed = queue.claim_front();
+    waiting.store(!queue.empty(), std::memory_order_relaxed);
+    return claimed;
+  }
+  static bool other_waits(const wait_queue& queue, const waiter& me) noexcept {
+    for (const waiter* w = queue.front(); w != nullptr; w = w->next) {
+      if (w->party != me.party) return true;
+    }
+    return false;
+  }
+  void resized(std::ptrdiff_t by) noexcept {
+    size_.store(size_.load(std::memory_order_relaxed) + static_cast<std::size_t>(by),
+                std::memory_order_relaxed);
+  }
+
+  spinlock lock_;
+  // Written under the lock; read without it by the questions above, which is why they are atomic.
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> senders_waiting_{false};    // senders_ is not empty
+  std::atomic<bool> receivers_waiting_{false};  // receivers_ is not empty
+  std::atomic<std::size_t> size_{0};            // messages in buffer_
+  wait_queue senders_;
+  wait_queue receivers_;
+  buffer buffer_;
+  const std::size_t capacity_;
+  const channel_life life_;
+
+  std::atomic<std::size_t> sender_count_{1};
+  std::atomic<std::size_t> receiver_count_{1};
+  std::atomic<unsigned> sides_{2};  // of senders and receivers, which still has a member
+};
+
+}  // namespace zsync::detail

@@ -1,0 +1,103 @@
+// The receiving end of a channel.
+#pragma once
+
+#include <zsync/channel/channel_state.hpp>
+
+#include <chrono>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+namespace zsync {
+
+// Copies are further receivers of the same channel: each message goes to one of them, the longest waiting
+// first. The channel closes when the last of them is gone, and what it still held is destroyed. Threads,
+// waiting and constness as with a sender. A call that does not succeed takes no message.
+template <class T>
+class receiver {
+ public:
+  using value_type = T;
+
+  receiver(const receiver& other) noexcept : state_(other.state_) { state_->add_receiver(); }
+  receiver(receiver&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  receiver& operator=(receiver other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~receiver() {
+    if (state_ != nullptr) state_->drop_receiver();
+  }
+
+  // Waits for a message. nullopt: closed and drained.
+  [[nodiscard]] std::optional<T> recv() const {
+    std::optional<T> message;
+    detail::receive_slot<T> box{&message};
+    state_->receive(box);
+    return message;
+  }
+
+  // Does not wait. success, empty or closed.
+  channel_status try_recv(T& into) const {
+    detail::receive_slot<T> box{nullptr, &into};
+    return state_->try_receive(box);
+  }
+
+  // Waits no longer than told. success, timeout or closed.
+  channel_status recv_until(T& into, deadline until) const {
+    detail::receive_slot<T> box{nullptr, &into};
+    return state_->receive(box, until);
+  }
+  template <class Rep, class Period>
+  channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) const {
+    return recv_until(into, deadline::after(at_most));
+  }
+
+  // for (auto& message : receiver): until closed and drained. Each step of an iterator receives.
+  class iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = T;
+    using difference_type = std::ptrdiff_t;
+    using pointer = T*;
+    using reference = T&;
+
+    explicit iterator(const receiver& from) : from_(&from), message_(from.recv()) {}
+
+    T& operator*() const noexcept { return *message_; }
+    T* operator->() const noexcept { return &*message_; }
+    iterator& operator++() {
+      message_.reset();
+      detail::receive_slot<T> box{&message_};
+      from_->state_->receive(box);
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    friend bool operator==(const iterator& at, std::default_sentinel_t) noexcept { return !at.message_; }
+
+   private:
+    const receiver* from_;
+    mutable std::optional<T> message_;
+  };
+  [[nodiscard]] iterator begin() const { return iterator(*this); }
+  [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
+
+  // No more is accepted, and whoever waits at either end is woken. What was sent before can still be
+  // received.
+  void close() const noexcept { state_->close(); }
+  [[nodiscard]] bool is_closed() const noexcept { return state_->is_closed(); }
+
+  // Messages that could be received, at some moment just gone.
+  [[nodiscard]] std::size_t size() const noexcept { return state_->size(); }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  [[nodiscard]] std::size_t capacity() const noexcept { return state_->capacity(); }
+
+  friend bool operator==(const receiver& a, const receiver& b) noexcept { return a.state_ == b.state_; }
+
+ private:
+  friend struct detail::channel_access;
+  explicit receiver(detail::channel_state<T>* state) noexcept : state_(state) {}
+
+  detail::channel_state<T>* state_;
+};
+
+}  // namespace zsync

@@ -1,0 +1,82 @@
+// The sending end of a channel.
+#pragma once
+
+#include <zsync/channel/channel_state.hpp>
+
+#include <chrono>
+#include <utility>
+
+namespace zsync {
+
+// Copies are further senders of the same channel; it closes when the last of them is gone. Any number of
+// threads and fibers, of any runtime or none, may use one sender or copies of it at the same time; what one
+// of them sends arrives in that order. Like a pointer, a const sender still sends. One that was moved from
+// may only be assigned to or destroyed.
+//
+// Waiting is a cancellation point: it throws `cancelled`, and std::system_error(timed_out) when a
+// deadline_scope ends it. In both cases the message is untouched, as it is whenever a call does not succeed.
+template <class T>
+class sender {
+ public:
+  using value_type = T;
+
+  sender(const sender& other) noexcept : state_(other.state_) { state_->add_sender(); }
+  sender(sender&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  sender& operator=(sender other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~sender() {
+    if (state_ != nullptr) state_->drop_sender();
+  }
+
+  // Waits while the channel is full; of a rendezvous channel, until somebody receives. False: closed.
+  bool send(T&& message) const { return state_->send(message) == channel_status::success; }
+  bool send(const T& message) const {
+    T copy(message);
+    return state_->send(copy) == channel_status::success;
+  }
+
+  // Does not wait. success, full or closed.
+  channel_status try_send(T&& message) const { return state_->try_send(message); }
+  channel_status try_send(const T& message) const {
+    T copy(message);
+    return state_->try_send(copy);
+  }
+
+  // Waits no longer than told. success, timeout or closed.
+  channel_status send_until(T&& message, deadline until) const { return state_->send(message, until); }
+  channel_status send_until(const T& message, deadline until) const {
+    T copy(message);
+    return state_->send(copy, until);
+  }
+  template <class Rep, class Period>
+  channel_status send_for(T&& message, std::chrono::duration<Rep, Period> at_most) const {
+    return state_->send(message, deadline::after(at_most));
+  }
+  template <class Rep, class Period>
+  channel_status send_for(const T& message, std::chrono::duration<Rep, Period> at_most) const {
+    T copy(message);
+    return state_->send(copy, deadline::after(at_most));
+  }
+
+  // Whoever waits at either end is woken. What was sent before can still be received.
+  void close() const noexcept { state_->close(); }
+  [[nodiscard]] bool is_closed() const noexcept { return state_->is_closed(); }
+
+  // Messages sent and not received, at some moment just gone.
+  [[nodiscard]] std::size_t size() const noexcept { return state_->size(); }
+  // 0: rendezvous. The largest std::size_t: unbounded.
+  [[nodiscard]] std::size_t capacity() const noexcept { return state_->capacity(); }
+
+  // Do both belong to the same channel?
+  friend bool operator==(const sender& a, const sender& b) noexcept { return a.state_ == b.state_; }
+
+ private:
+  friend struct detail::channel_access;
+  explicit sender(detail::channel_state<T>* state) noexcept : state_(state) {}
+
+  detail::channel_state<T>* state_;
+};
+
+}  // namespace zsync

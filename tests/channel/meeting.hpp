@@ -1,0 +1,84 @@
+// What the tests of this folder share.
+#pragma once
+
+#include "support/catch.hpp"
+#include "support/matrix.hpp"
+
+#include <zsync/sched/runtime.hpp>
+#include <zsync/sched/this_fiber.hpp>
+
+#include <chrono>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace zsync::test {
+
+using namespace std::chrono_literals;
+
+// How fibers meet does not depend on the kernel's interface: workers x policies, one backend.
+template <class F>
+void over_workers(F body) {
+  matrix(axes{.workers = true, .backends = false, .policies = true},
+         [&](const runtime_options& options) { run([&] { body(); }, options); });
+}
+
+// Long enough for whoever was just spawned to be waiting. A test must not need this to pass, only to mean
+// something.
+inline void let_others_wait() {
+  for (int i = 0; i < 4; ++i) this_fiber::sleep_for(500us);
+}
+
+// How much a stress test does: `usual`, or the number in ZSYNC_STRESS, for the long suite.
+inline std::uint64_t stress_size(std::uint64_t usual) {
+  const char* const asked = std::getenv("ZSYNC_STRESS");
+  return asked == nullptr ? usual : std::strtoull(asked, nullptr, 10);
+}
+
+// A generator of random numbers that is the same everywhere.
+class dice {
+ public:
+  explicit dice(std::uint64_t seed) : state_(seed * 2862933555777941757U + 3037000493U) {}
+  std::uint64_t roll(std::uint64_t sides) {
+    state_ ^= state_ << 13;
+    state_ ^= state_ >> 7;
+    state_ ^= state_ << 17;
+    return state_ % sides;
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+// Its move constructor throws when told to; it knows how many of them live.
+struct fragile {
+  static inline int alive = 0;
+  static inline int moves_left = -1;  // then the next one throws; -1: never
+
+  explicit fragile(int v) : value(v) { ++alive; }
+  fragile(fragile&& other) : value(other.value) {
+    if (moves_left == 0) {
+      moves_left = -1;
+      throw std::string("fragile");
+    }
+    if (moves_left > 0) --moves_left;
+    other.value = 0;
+    ++alive;
+  }
+  fragile& operator=(fragile&& other) {
+    if (moves_left == 0) {
+      moves_left = -1;
+      throw std::string("fragile");
+    }
+    if (moves_left > 0) --moves_left;
+    value = std::exchange(other.value, 0);
+    return *this;
+  }
+  ~fragile() { --alive; }
+
+  int value;
+};
+
+}  // namespace zsync::test
