@@ -1,6 +1,24 @@
 // The whole public surface of zsync.
 #pragma once
 
+#include <zsync/channel/barrier.hpp>
+#include <zsync/channel/channel.hpp>
+#include <zsync/channel/condition_variable.hpp>
+#include <zsync/channel/condition_variable_any.hpp>
+#include <zsync/channel/event.hpp>
+#include <zsync/channel/interval.hpp>
+#include <zsync/channel/latch.hpp>
+#include <zsync/channel/mutex.hpp>
+#include <zsync/channel/once.hpp>
+#include <zsync/channel/oneshot.hpp>
+#include <zsync/channel/receiver.hpp>
+#include <zsync/channel/recursive_mutex.hpp>
+#include <zsync/channel/semaphore.hpp>
+#include <zsync/channel/sender.hpp>
+#include <zsync/channel/shared_mutex.hpp>
+#include <zsync/channel/status.hpp>
+#include <zsync/channel/timed_mutex.hpp>
+#include <zsync/channel/wait_group.hpp>
 #include <zsync/io/buffer.hpp>
 #include <zsync/io/signal.hpp>
 #include <zsync/io/socket_address.hpp>

@@ -1,0 +1,48 @@
+// Something that has happened, or has not yet.
+#pragma once
+
+#include <zsync/channel/queue_wait.hpp>
+
+#include <chrono>
+#include <cstdint>
+
+namespace zsync {
+
+// Manual reset: set() lets everyone through, until reset(). Automatic reset: set() lets one through, the
+// longest waiting or else the next to come; setting it twice before somebody came counts once. Any fiber or
+// thread may call anything. Waiting is a cancellation point. It may be destroyed as soon as a wait has
+// returned.
+class event {
+ public:
+  enum reset_mode : std::uint8_t { manual_reset, auto_reset };
+
+  constexpr explicit event(reset_mode mode = manual_reset, bool set = false) noexcept
+      : mode_(mode), set_(set) {}
+  event(const event&) = delete;
+  event& operator=(const event&) = delete;
+  ~event();
+
+  void set() noexcept;
+  void reset() noexcept;
+  [[nodiscard]] bool is_set() const noexcept;  // tells, and takes nothing
+
+  bool try_wait() noexcept;
+  void wait() { wait_until(deadline::never()); }
+
+  // False: the time has passed.
+  bool wait_until(deadline until);
+  template <class Rep, class Period>
+  bool wait_for(std::chrono::duration<Rep, Period> at_most) {
+    return wait_until(deadline::after(at_most));
+  }
+
+ private:
+  bool take() noexcept;
+
+  mutable detail::spinlock lock_;
+  const reset_mode mode_;
+  bool set_;                    // lock_
+  detail::wait_queue waiters_;  // lock_; if anybody waits, it is not set
+};
+
+}  // namespace zsync

@@ -1,0 +1,38 @@
+#include <zsync/channel/interval.hpp>
+
+#include <zsync/sched/error.hpp>
+#include <zsync/sched/this_fiber.hpp>
+
+namespace zsync {
+
+interval::interval(clock::duration period, missed_tick policy)
+    : period_(period), policy_(policy), due_(clock::now() + period) {
+  if (period <= period.zero()) detail::misuse("an interval needs a period");
+}
+
+clock::time_point interval::tick() {
+  const clock::time_point due = due_;
+  clock::time_point now = clock::now();
+  if (now < due) {
+    this_fiber::sleep_until(due);
+    now = clock::now();
+  }
+  due_ = after_tick(now);
+  return due;
+}
+
+clock::time_point interval::after_tick(clock::time_point now) const noexcept {
+  const clock::time_point next = due_ + period_;
+  if (next > now) return next;  // nothing was missed
+  switch (policy_) {
+    case missed_tick::burst:
+      return next;
+    case missed_tick::delay:
+      return now + period_;
+    case missed_tick::skip:
+      return next + (now - next) / period_ * period_ + period_;
+  }
+  return next;
+}
+
+}  // namespace zsync

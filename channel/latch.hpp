@@ -1,0 +1,41 @@
+// A count that goes down once, as std::latch.
+#pragma once
+
+#include <zsync/channel/queue_wait.hpp>
+
+#include <chrono>
+#include <cstddef>
+
+namespace zsync {
+
+// Any fiber or thread may count down and wait. Waiting is a cancellation point. It may be destroyed as soon
+// as a wait has returned. Counting below zero ends the program.
+class latch {
+ public:
+  constexpr explicit latch(std::ptrdiff_t expected) noexcept : left_(expected) {}
+  latch(const latch&) = delete;
+  latch& operator=(const latch&) = delete;
+  ~latch();
+
+  static constexpr std::ptrdiff_t max() noexcept { return PTRDIFF_MAX; }
+
+  void count_down(std::ptrdiff_t by = 1) noexcept;
+  [[nodiscard]] bool try_wait() const noexcept;
+  void wait() const { wait_until(deadline::never()); }
+  void arrive_and_wait(std::ptrdiff_t by = 1);
+
+  // False: the time has passed.
+  bool wait_until(deadline until) const;
+  template <class Rep, class Period>
+  bool wait_for(std::chrono::duration<Rep, Period> at_most) const {
+    return wait_until(deadline::after(at_most));
+  }
+
+ private:
+  // Looked at under the lock only, even for zero: whoever saw it may destroy the latch.
+  mutable detail::spinlock lock_;
+  std::ptrdiff_t left_;                 // lock_
+  mutable detail::wait_queue waiters_;  // lock_
+};
+
+}  // namespace zsync

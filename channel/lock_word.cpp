@@ -1,0 +1,52 @@
+#include <zsync/channel/lock_word.hpp>
+
+namespace zsync::detail {
+
+bool lock_word::lock_slowly(owner_id me, deadline until, std::uint32_t flags) {
+  wait w(wait_kind::mutex, this, flags);
+  std::unique_lock guard(queue_lock_);
+  // Announce ourselves, so that the owner's unlock comes by the queue; or find it free after all.
+  owner_id seen = word_.load(std::memory_order_relaxed);
+  for (;;) {
+    if (seen == 0) {
+      if (word_.compare_exchange_weak(seen, me, std::memory_order_acquire, std::memory_order_relaxed))
+        return true;
+      continue;
+    }
+    if ((seen & ~contended) == me) misuse("a mutex is locked again by its owner");
+    if ((seen & contended) != 0) break;
+    if (word_.compare_exchange_weak(seen, seen | contended, std::memory_order_relaxed)) break;
+  }
+
+  // Nothing ends an uncancellable wait before it began.
+  [[maybe_unused]] const bool opened = w.open();
+  waiter place(w, 0, reinterpret_cast<void*>(me));
+  waiters_.push_back(place);
+  guard.unlock();
+  if (w.suspend(until) == wake_cause::notified) [[likely]]
+    return true;  // and the owner
+
+  guard.lock();
+  waiters_.remove(place);
+  // With the queue empty, unlock need not look at it; and must not, once nobody is left who knows of it.
+  if (waiters_.empty()) word_.fetch_and(~contended, std::memory_order_relaxed);
+  guard.unlock();
+  if (w.scope_expired()) w.throw_unless_notified();
+  return false;
+}
+
+void lock_word::unlock_slowly(owner_id me) noexcept {
+  if (!is_held_by(me)) misuse("a mutex is unlocked by somebody who does not hold it");
+  std::unique_lock guard(queue_lock_);
+  waiter* const heir = waiters_.claim_front();
+  if (heir == nullptr) {  // those who waited gave up
+    word_.store(0, std::memory_order_release);
+    return;
+  }
+  const auto id = reinterpret_cast<owner_id>(heir->slot);
+  word_.store(waiters_.empty() ? id : id | contended, std::memory_order_release);
+  guard.unlock();
+  schedule(*heir->party);
+}
+
+}  // namespace zsync::detail

@@ -1,0 +1,26 @@
+// Mutual exclusion between fibers and threads, as std::mutex.
+#pragma once
+
+#include <zsync/channel/lock_word.hpp>
+
+namespace zsync {
+
+// Any fiber of any runtime, and any thread, may lock it; only who locked it may unlock it, on whatever
+// worker. First come, first served. lock() waits, and is not a cancellation point; a deadline_scope around it
+// ends the wait with std::system_error(timed_out). Locking it twice, unlocking what one does not hold and
+// destroying it locked end the program.
+class mutex {
+ public:
+  constexpr mutex() noexcept = default;
+
+  void lock() { word_.lock(detail::current_owner()); }
+  bool try_lock() noexcept { return word_.try_lock(detail::current_owner()); }  // never waits, never yields
+  void unlock() noexcept { word_.unlock(detail::current_owner()); }
+
+ private:
+  friend class condition_variable;
+
+  detail::lock_word word_;
+};
+
+}  // namespace zsync

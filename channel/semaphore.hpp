@@ -1,0 +1,66 @@
+// Counting permits, as std::counting_semaphore and std::binary_semaphore.
+#pragma once
+
+#include <zsync/channel/queue_wait.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <limits>
+
+namespace zsync {
+
+namespace detail {
+
+// A permit that is released goes to the longest waiting, if anybody waits, before it can be had by others.
+class semaphore_state {
+ public:
+  constexpr explicit semaphore_state(std::ptrdiff_t available) noexcept : available_(available) {}
+  semaphore_state(const semaphore_state&) = delete;
+  semaphore_state& operator=(const semaphore_state&) = delete;
+  ~semaphore_state();
+
+  void release(std::ptrdiff_t count, std::ptrdiff_t available_max) noexcept;
+  bool try_acquire() noexcept;
+  bool acquire(deadline until);
+
+ private:
+  spinlock lock_;
+  std::ptrdiff_t available_;  // lock_
+  wait_queue waiters_;        // lock_; if anybody waits, nothing is available
+};
+
+}  // namespace detail
+
+// Any fiber or thread may release, whoever acquired. Acquiring is a cancellation point, and takes no permit
+// if it ends by an exception or out of time.
+template <std::ptrdiff_t LeastMaxValue = std::numeric_limits<std::ptrdiff_t>::max()>
+class counting_semaphore {
+  static_assert(LeastMaxValue >= 0);
+
+ public:
+  // 0 <= available <= max()
+  constexpr explicit counting_semaphore(std::ptrdiff_t available) noexcept : state_(available) {}
+
+  static constexpr std::ptrdiff_t max() noexcept { return LeastMaxValue; }
+
+  // More than max() ends the program.
+  void release(std::ptrdiff_t count = 1) noexcept { state_.release(count, LeastMaxValue); }
+
+  void acquire() { state_.acquire(deadline::never()); }
+  bool try_acquire() noexcept { return state_.try_acquire(); }
+  template <class Rep, class Period>
+  bool try_acquire_for(std::chrono::duration<Rep, Period> at_most) {
+    return state_.acquire(deadline::after(at_most));
+  }
+  template <class Clock, class Duration>
+  bool try_acquire_until(std::chrono::time_point<Clock, Duration> point) {
+    return state_.acquire(deadline::at(point));
+  }
+
+ private:
+  detail::semaphore_state state_;
+};
+
+using binary_semaphore = counting_semaphore<1>;
+
+}  // namespace zsync

@@ -1,0 +1,61 @@
+// Many readers or one writer, as std::shared_mutex and std::shared_timed_mutex.
+#pragma once
+
+#include <zsync/channel/shared_lock_state.hpp>
+
+#include <chrono>
+
+namespace zsync {
+
+// First come, first served, so neither side starves; hence a fiber that shares it must not ask to share it
+// again while a writer may be waiting. Threads, deadline scopes, cancellation and misuse as with mutex.
+class shared_mutex {
+ public:
+  constexpr shared_mutex() noexcept = default;
+
+  void lock() { state_.lock(deadline::never()); }
+  bool try_lock() noexcept { return state_.try_lock(); }
+  void unlock() noexcept { state_.unlock(); }
+
+  void lock_shared() { state_.lock_shared(deadline::never()); }
+  bool try_lock_shared() noexcept { return state_.try_lock_shared(); }
+  void unlock_shared() noexcept { state_.unlock_shared(); }
+
+ private:
+  detail::shared_lock_state state_;
+};
+
+// The timed calls return false once the time has passed.
+class shared_timed_mutex {
+ public:
+  constexpr shared_timed_mutex() noexcept = default;
+
+  void lock() { state_.lock(deadline::never()); }
+  bool try_lock() noexcept { return state_.try_lock(); }
+  void unlock() noexcept { state_.unlock(); }
+  template <class Rep, class Period>
+  bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
+    return state_.lock(deadline::after(at_most));
+  }
+  template <class Clock, class Duration>
+  bool try_lock_until(std::chrono::time_point<Clock, Duration> point) {
+    return state_.lock(deadline::at(point));
+  }
+
+  void lock_shared() { state_.lock_shared(deadline::never()); }
+  bool try_lock_shared() noexcept { return state_.try_lock_shared(); }
+  void unlock_shared() noexcept { state_.unlock_shared(); }
+  template <class Rep, class Period>
+  bool try_lock_shared_for(std::chrono::duration<Rep, Period> at_most) {
+    return state_.lock_shared(deadline::after(at_most));
+  }
+  template <class Clock, class Duration>
+  bool try_lock_shared_until(std::chrono::time_point<Clock, Duration> point) {
+    return state_.lock_shared(deadline::at(point));
+  }
+
+ private:
+  detail::shared_lock_state state_;
+};
+
+}  // namespace zsync

@@ -1,0 +1,34 @@
+// A mutex that can be waited for until a deadline, as std::timed_mutex.
+#pragma once
+
+#include <zsync/channel/lock_word.hpp>
+
+#include <chrono>
+
+namespace zsync {
+
+// As mutex. The timed calls return false once the time has passed.
+class timed_mutex {
+ public:
+  constexpr timed_mutex() noexcept = default;
+
+  void lock() { word_.lock(detail::current_owner()); }
+  bool try_lock() noexcept { return word_.try_lock(detail::current_owner()); }
+  void unlock() noexcept { word_.unlock(detail::current_owner()); }
+
+  template <class Rep, class Period>
+  bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
+    const auto me = detail::current_owner();
+    return word_.try_lock(me) || word_.lock(me, deadline::after(at_most));
+  }
+  template <class Clock, class Duration>
+  bool try_lock_until(std::chrono::time_point<Clock, Duration> point) {
+    const auto me = detail::current_owner();
+    return word_.try_lock(me) || word_.lock(me, deadline::at(point));
+  }
+
+ private:
+  detail::lock_word word_;
+};
+
+}  // namespace zsync

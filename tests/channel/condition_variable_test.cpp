@@ -1,0 +1,291 @@
+#include "meeting.hpp"
+#include "support/subprocess.hpp"
+
+#include <zsync/channel/condition_variable.hpp>
+#include <zsync/channel/condition_variable_any.hpp>
+#include <zsync/channel/timed_mutex.hpp>
+#include <zsync/sched/scope.hpp>
+
+#include <atomic>
+#include <csignal>
+#include <memory>
+#include <mutex>
+
+namespace {
+
+using namespace zsync;
+using namespace zsync::test;
+
+TEST_CASE("notify_one wakes exactly one, the longest waiting", "[condition_variable]") {
+  over_workers([] {
+    mutex m;
+    condition_variable changed;
+    std::vector<int> order;  // m
+    std::vector<fiber<>> all;
+    for (int i = 0; i < 4; ++i) {
+      all.push_back(spawn([&, i] {
+        std::unique_lock lock(m);
+        changed.wait(lock);
+        order.push_back(i);
+      }));
+      let_others_wait();
+    }
+    for (std::size_t i = 1; i <= 4; ++i) {
+      changed.notify_one();
+      let_others_wait();
+      const std::lock_guard guard(m);
+      CHECK(order.size() == i);
+    }
+    for (auto& one : all) one.join();
+    CHECK(order == std::vector{0, 1, 2, 3});
+  });
+}
+
+TEST_CASE("notify_all wakes everyone who waits, and nobody who comes later", "[condition_variable]") {
+  over_workers([] {
+    mutex m;
+    condition_variable changed;
+    std::atomic<int> woken{0};
+    std::vector<fiber<>> all;
+    for (int i = 0; i < 6; ++i) {
+      all.push_back(spawn([&] {
+        std::unique_lock lock(m);
+        changed.wait(lock);
+        ++woken;
+      }));
+    }
+    let_others_wait();
+    changed.notify_all();
+    for (auto& one : all) one.join();
+    CHECK(woken == 6);
+    std::unique_lock lock(m);
+    CHECK(changed.wait_for(lock, 2ms) == cv_status::timeout);
+    CHECK(lock.owns_lock());
+  });
+}
+
+TEST_CASE("a notification between the release of the lock and the sleep is not lost",
+          "[condition_variable]") {
+  over_workers([] {
+    mutex m;
+    condition_variable changed;
+    int turn = 0;  // m
+    const auto play = [&](int mine) {
+      for (int i = 0; i < 2000; ++i) {
+        std::unique_lock lock(m);
+        changed.wait(lock, [&] { return turn == mine; });
+        turn = 1 - mine;
+        lock.unlock();
+        changed.notify_one();
+      }
+    };
+    auto ping = spawn(play, 0);
+    auto pong = spawn(play, 1);
+    ping.join();
+    pong.join();
+    CHECK(turn == 0);
+  });
+}
+
+TEST_CASE("a notification is not stolen by one who gave up at the same time", "[condition_variable]") {
+  over_workers([] {
+    mutex m;
+    condition_variable changed;
+    int tokens = 0;  // m: each is announced by one notify_one
+    std::atomic<int> taken{0};
+    std::atomic<bool> stop{false};
+    std::vector<fiber<>> all;
+    for (std::uint64_t i = 0; i < 6; ++i) {
+      all.push_back(spawn([&, i] {
+        dice d(i);
+        while (!stop) {
+          std::unique_lock lock(m);
+          if (changed.wait_for(lock, std::chrono::microseconds(d.roll(300)), [&] { return tokens > 0; })) {
+            --tokens;
+            ++taken;
+          }
+        }
+      }));
+    }
+    for (int i = 0; i < 1000; ++i) {
+      {
+        const std::lock_guard guard(m);
+        ++tokens;
+      }
+      changed.notify_one();
+      if (i % 16 == 0) this_fiber::sleep_for(20us);
+    }
+    const auto until = clock::now() + 10s;
+    while (taken < 1000 && clock::now() < until) this_fiber::sleep_for(100us);
+    stop = true;
+    for (auto& one : all) one.join();
+    CHECK(taken == 1000);
+  });
+}
+
+TEST_CASE("a cancelled wait holds the lock when it throws", "[condition_variable]") {
+  over_workers([] {
+    mutex m;
+    condition_variable changed;
+    std::atomic<bool> owned{false};
+    auto waits = spawn([&] {
+      std::unique_lock lock(m);
+      try {
+        changed.wait(lock);
+      } catch (const cancelled&) {
+        owned = lock.owns_lock() && !m.try_lock();
+        throw;
+      }
+    });
+    let_others_wait();
+    m.lock();
+    waits.cancel();
+    let_others_wait();  // it is cancelled, and has to wait for the lock nevertheless
+    CHECK_FALSE(owned);
+    m.unlock();
+    CHECK_THROWS_AS(waits.join(), cancelled);
+    CHECK(owned);
+    changed.notify_one();
+  });
+}
+
+TEST_CASE("a wait that a deadline scope ends holds the lock when it throws", "[condition_variable]") {
+  over_workers([] {
+    mutex m;
+    condition_variable changed;
+    std::atomic<bool> owned{false};
+    auto waits = spawn([&] {
+      std::unique_lock lock(m);
+      const deadline_scope scope(2ms);
+      try {
+        changed.wait(lock);
+      } catch (const std::system_error&) {
+        owned = lock.owns_lock() && !m.try_lock();
+        throw;
+      }
+    });
+    let_others_wait();
+    m.lock();
+    this_fiber::sleep_for(5ms);
+    m.unlock();
+    CHECK_THROWS_AS(waits.join(), std::system_error);
+    CHECK(owned);
+
+    condition_variable_any any;
+    auto waits_any = spawn([&] {
+      std::unique_lock lock(m);
+      const deadline_scope scope(2ms);
+      any.wait(lock);
+    });
+    let_others_wait();
+    m.lock();
+    this_fiber::sleep_for(5ms);
+    m.unlock();
+    CHECK_THROWS_AS(waits_any.join(), std::system_error);
+  });
+}
+
+TEST_CASE("timed waits say whether the time passed or the predicate held", "[condition_variable]") {
+  over_workers([] {
+    mutex m;
+    condition_variable changed;
+    bool ready = false;
+    std::unique_lock lock(m);
+    const auto begin = clock::now();
+    CHECK_FALSE(changed.wait_for(lock, 3ms, [&] { return ready; }));
+    CHECK(clock::now() - begin >= 3ms);
+    CHECK(changed.wait_until(lock, std::chrono::steady_clock::now() + 1ms) == cv_status::timeout);
+    auto notifier = spawn([&] {
+      const std::lock_guard guard(m);
+      ready = true;
+      changed.notify_all();
+    });
+    CHECK(changed.wait_for(lock, 10s, [&] { return ready; }));
+    lock.unlock();
+    notifier.join();
+  });
+}
+
+TEST_CASE("condition_variable_any works with any lock", "[condition_variable]") {
+  over_workers([] {
+    timed_mutex m;
+    condition_variable_any changed;
+    bool ready = false;
+    auto notifier = spawn([&] {
+      let_others_wait();
+      const std::lock_guard guard(m);
+      ready = true;
+      changed.notify_one();
+    });
+    m.lock();
+    changed.wait(m, [&] { return ready; });
+    CHECK(ready);
+    CHECK(changed.wait_for(m, 1ms) == cv_status::timeout);
+    m.unlock();
+    notifier.join();
+  });
+}
+
+TEST_CASE("a condition variable may be destroyed once all were notified", "[condition_variable]") {
+  over_workers([] {
+    for (int round = 0; round < 50; ++round) {
+      mutex m;
+      auto changed = std::make_unique<condition_variable>();
+      std::atomic<int> waiting{0};
+      std::vector<fiber<>> all;
+      for (int i = 0; i < 3; ++i) {
+        all.push_back(spawn([&] {
+          std::unique_lock lock(m);
+          ++waiting;
+          changed->wait(lock);
+        }));
+      }
+      while (waiting != 3) this_fiber::yield();
+      {
+        const std::lock_guard guard(m);  // so all of them are in the queue
+        changed->notify_all();
+        changed.reset();
+      }
+      for (auto& one : all) one.join();
+    }
+  });
+}
+
+TEST_CASE("plain threads and fibers notify each other", "[condition_variable]") {
+  mutex m;
+  condition_variable changed;
+  int turn = 0;
+  const auto play = [&](int mine) {
+    for (int i = 0; i < 300; ++i) {
+      std::unique_lock lock(m);
+      changed.wait(lock, [&] { return turn % 3 == mine; });
+      ++turn;
+      changed.notify_all();
+    }
+  };
+  runtime one({.workers = 1});
+  runtime two({.workers = 1});
+  auto f1 = one.spawn(play, 0);
+  auto f2 = two.spawn(play, 1);
+  std::thread t(play, 2);
+  f1.join();
+  f2.join();
+  t.join();
+  CHECK(turn == 900);
+}
+
+TEST_CASE("waiting for a condition without the lock ends the program", "[condition_variable]") {
+  const child_result ended = run_in_child([] {
+    run([] {
+      this_fiber::set_name("culprit");
+      mutex m;
+      condition_variable changed;
+      std::unique_lock lock(m, std::defer_lock);
+      changed.wait(lock);
+    });
+  });
+  CHECK(ended.signal == SIGABRT);
+  CHECK(ended.err.find("culprit") != std::string::npos);
+}
+
+}  // namespace
