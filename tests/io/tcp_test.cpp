@@ -1,3 +1,4 @@
+#include "io/connections.hpp"
 #include "support/catch.hpp"
 #include "support/matrix.hpp"
 
@@ -12,28 +13,10 @@
 #include <vector>
 
 using namespace std::chrono_literals;
+using zsync::test::byte_at;
+using zsync::test::connect_pair;
+using zsync::test::listen_anywhere;
 using zsync::test::matrix;
-
-namespace {
-
-zsync::tcp_listener listen_anywhere() {
-  return zsync::tcp_listener::bind(zsync::socket_address::parse("127.0.0.1:0"));
-}
-
-struct pair {
-  zsync::tcp_stream client, server;
-};
-
-pair connected_pair() {
-  auto listener = listen_anywhere();
-  auto client = zsync::tcp_stream::connect(listener.local_address());
-  return {std::move(client), listener.accept()};
-}
-
-// The n-th byte of a stream that two sides agree on, with no period that buffers would share.
-char byte_at(std::uint64_t n) { return static_cast<char>((n * 2654435761u) >> 13); }
-
-}  // namespace
 
 TEST_CASE("what is written to a connection is echoed back", "[tcp]") {
   matrix([](const zsync::runtime_options& options) {
@@ -67,7 +50,7 @@ TEST_CASE("64 MiB go both ways at once, unharmed", "[tcp][slow]") {
     zsync::run(
         [] {
           constexpr std::uint64_t total = 64u << 20;
-          auto [a, b] = connected_pair();
+          auto [a, b] = connect_pair();
           const auto send = [](zsync::tcp_stream& to) {
             std::vector<char> chunk(100'003);
             for (std::uint64_t done = 0; done < total;) {
@@ -106,7 +89,7 @@ TEST_CASE("a read ends at its deadline, and the stream goes on", "[tcp][deadline
   matrix([](const zsync::runtime_options& options) {
     zsync::run(
         [] {
-          auto [a, b] = connected_pair();
+          auto [a, b] = connect_pair();
           std::array<char, 8> buffer{};
           std::error_code ec;
           const auto begin = zsync::clock::now();
@@ -135,7 +118,7 @@ TEST_CASE("a cancelled read gives up, and takes nothing with it", "[tcp][cancel]
   matrix([](const zsync::runtime_options& options) {
     zsync::run(
         [] {
-          auto [a, b] = connected_pair();
+          auto [a, b] = connect_pair();
           zsync::fiber reader([&, &a = a] {
             std::array<char, 8> buffer{};
             std::error_code ec;
@@ -157,7 +140,7 @@ TEST_CASE("close wakes the reader, the writer and the acceptor", "[tcp][close]")
   matrix([](const zsync::runtime_options& options) {
     zsync::run(
         [] {
-          auto [a, b] = connected_pair();
+          auto [a, b] = connect_pair();
           auto listener = listen_anywhere();
           zsync::fiber reader([&, &a = a] {
             std::array<char, 8> buffer{};
