@@ -29,7 +29,8 @@ class local_table;
 //                                         a handle or a waker refers to it
 class fiber_control : public parker {
  public:
-  fiber_control() noexcept : parker(false) {}
+  // Starts with that many references: its run has one, its handle another.
+  explicit fiber_control(std::uint32_t references = 1) noexcept : parker(false), references_(references) {}
   virtual ~fiber_control() = default;
 
   // Runs the closure, on the fiber's own stack, and keeps its result.
@@ -40,7 +41,11 @@ class fiber_control : public parker {
 
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    // The last reference needs no atomic decrement: nobody else is left who could change the count.
+    if (references_.load(std::memory_order_acquire) == 1 ||
+        references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      delete this;
+    }
   }
 
   fiber_control* next = nullptr;       // link of the one queue that holds it; that queue guards it
@@ -65,7 +70,7 @@ class fiber_control : public parker {
   checker_state checked;
 
  private:
-  std::atomic<std::uint32_t> references_{1};
+  std::atomic<std::uint32_t> references_;
 };
 
 }  // namespace zsync::detail

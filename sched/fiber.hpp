@@ -46,7 +46,7 @@ struct spawn_site {
 };
 
 // Hands a new task over. Throws std::system_error: errc operation_not_permitted outside any runtime,
-// not_enough_memory without a stack; the task is gone then.
+// not_enough_memory without a stack; both references of the task are gone then.
 void launch(task& newborn, const spawn_options& options, spawn_site site);
 [[noreturn]] void join_nothing();
 
@@ -132,7 +132,6 @@ class fiber {
   template <class F, class... Args>
   fiber(detail::spawn_site site, const spawn_options& options, F&& f, Args&&... args)
       : task_(detail::make_task(std::forward<F>(f), std::forward<Args>(args)...)) {
-    task_->retain();  // one reference runs, one is ours
     detail::launch(*task_, options, site);
   }
 

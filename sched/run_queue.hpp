@@ -89,7 +89,7 @@ class stealing_deque {
 
   // Owner. Throws std::bad_alloc, and then has not changed.
   void push(fiber_control& f);
-  fiber_control* pop_youngest() noexcept;
+  fiber_control* pop_youngest() noexcept { return empty() ? nullptr : pop_some(); }
 
   // Any thread. nullptr: empty, or somebody else was quicker.
   fiber_control* take_oldest() noexcept;
@@ -102,12 +102,13 @@ class stealing_deque {
   }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
-  // Owner: nobody else will ever take anything, so popping needs no fence.
+  // Owner, before the first push: nobody else will ever take anything, so popping needs no fence.
   void never_shared() noexcept { shared_ = false; }
 
  private:
   struct array;
 
+  fiber_control* pop_some() noexcept;
   array* grow(array& old, std::int64_t top, std::int64_t bottom);
 
   alignas(64) std::atomic<std::int64_t> top_{0};

@@ -44,7 +44,7 @@ class scheduler {
   void thief_done() noexcept { thieves_.store(0, std::memory_order_relaxed); }
 
   [[nodiscard]] worker& at(unsigned index) noexcept { return *workers_[index]; }
-  [[nodiscard]] unsigned size() const noexcept { return static_cast<unsigned>(workers_.size()); }
+  [[nodiscard]] unsigned size() const noexcept { return options_.workers; }
   [[nodiscard]] const runtime_options& options() const noexcept { return options_; }
   [[nodiscard]] stack_pool& stacks() noexcept { return stacks_; }
   [[nodiscard]] helper_pool& helpers() noexcept { return *helpers_; }

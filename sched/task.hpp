@@ -19,6 +19,8 @@ namespace zsync::detail {
 // before `done_` is set and read after.
 class task : public fiber_control {
  public:
+  task() noexcept : fiber_control(2) {}
+
   // Control blocks come from the calling worker's own store where they fit.
   static void* operator new(std::size_t size);
   static void operator delete(void* block, std::size_t size) noexcept;

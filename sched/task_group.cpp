@@ -24,7 +24,6 @@ task_group::~task_group() {
 }
 
 void task_group::admit(detail::group_task& child, const spawn_options& options, detail::spawn_site site) {
-  child.retain();  // the list's; the run has the other
   bool begins_cancelled = false;
   {
     const std::lock_guard hold(lock_);
@@ -35,7 +34,7 @@ void task_group::admit(detail::group_task& child, const spawn_options& options, 
     begins_cancelled = cancelled_;
   }
   if (begins_cancelled) child.cancel();
-  child.retain();  // for the case that the launch fails, which drops two
+  child.retain();  // a launch that fails drops the run's and the list's
   try {
     detail::launch(child, options, site);
   } catch (...) {

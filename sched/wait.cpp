@@ -40,9 +40,11 @@ class thread_parker : public parker {
 };
 
 wait::wait(wait_kind why, const void* on, std::uint32_t accepts)
-    : timer_node(&wait::expire), party_(current_fiber()), on_(on), accepts_(accepts), why_(why) {
-  if (party_ != nullptr) [[likely]]
+    : timer_node(&wait::expire), here_(current_worker()), on_(on), accepts_(accepts), why_(why) {
+  if (here_ != nullptr) [[likely]] {
+    party_ = &here_->current();
     return;
+  }
   thread_ = std::make_unique<thread_parker>();
   party_ = thread_.get();
 }
@@ -67,41 +69,40 @@ bool wait::open() noexcept {
 }
 
 wake_cause wait::suspend(deadline until) noexcept {
+  const bool fiber = here_ != nullptr;
   if ((accepts_ & unscoped) == 0) {
-    if (const deadline_frame* scope = innermost_deadline()) scope_ = scope->until;
+    const deadline_frame* const scope = fiber ? here_->current().deadlines : innermost_deadline();
+    if (scope != nullptr) scope_ = scope->until;
   }
   until_ = tightest(until, scope_);
-  if (party_->plain_thread) {
+  if (fiber) [[likely]] {
+    suspend_fiber(here_->current());
+  } else {
     if (!thread_->sleep(until_)) time_out();
     thread_->sleep(deadline::never());  // whoever won the claim wakes us, be it ourselves
-  } else {
-    suspend_fiber(*current_worker());
   }
   return party_->cause;
 }
 
-void wait::suspend_fiber(worker& here) noexcept {
-  auto& fiber = static_cast<fiber_control&>(*party_);
+void wait::suspend_fiber(fiber_control& fiber) noexcept {
   fiber.waiting_in = this;
   fiber.anchored = (accepts_ & anchored) != 0;
-  since_ = here.roughly_now();
-  if (!until_.is_never()) {
-    // Without memory for a timer the wait ends at once: too early, but never too late.
-    if (until_.time() <= since_) {
-      time_out();
-    } else {
-      try {
-        here.timers().add(*this, until_);
-      } catch (const std::bad_alloc&) {
-        time_out();
-      }
-    }
-  }
-  here.suspend();
+  since_ = here_->roughly_now();
+  if (!until_.is_never()) start_timer();
+  here_->suspend();
   // The fiber may be on another worker now; if so, its timer was stopped where it stood.
   if (queued()) current_worker()->timers().cancel(*this);
   fiber.waiting_in = nullptr;
-  fiber.anchored = false;
+}
+
+// Without memory for a timer the wait ends at once: too early, but never too late.
+void wait::start_timer() noexcept {
+  if (until_.time() <= since_) return time_out();
+  try {
+    here_->timers().add(*this, until_);
+  } catch (const std::bad_alloc&) {
+    time_out();
+  }
 }
 
 void wait::time_out() noexcept {

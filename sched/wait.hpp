@@ -61,6 +61,7 @@ enum class wait_kind : std::uint8_t {
 std::string_view to_string(wait_kind why) noexcept;
 
 class thread_parker;  // a plain thread that waits
+class fiber_control;
 class worker;
 
 // One sleep of the calling fiber or plain thread. Lives on its stack.
@@ -111,10 +112,12 @@ class wait : private timer_node {
  private:
   friend class worker;
 
-  void suspend_fiber(worker& here) noexcept;
+  void suspend_fiber(fiber_control& fiber) noexcept;
+  void start_timer() noexcept;
   void time_out() noexcept;
   static void expire(timer_node& node) noexcept;
 
+  worker* const here_;  // until suspend(); the fiber may go on elsewhere
   parker* party_;
   const void* on_;
   const std::uint32_t accepts_;

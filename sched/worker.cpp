@@ -14,6 +14,8 @@
 #define ZSYNC_OPAQUE __attribute__((noipa))
 #endif
 
+#define ZSYNC_INLINE inline __attribute__((always_inline))
+
 namespace zsync::detail {
 namespace {
 
@@ -51,6 +53,10 @@ ZSYNC_OPAQUE deadline_frame*& innermost_deadline() noexcept {
 worker::worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io)
     : io_(std::move(io)), random_(0x9e3779b9U * (index + 1)), owner_(owner), index_(index) {
   hot_stacks_.reserve(hot_stacks_max);
+  if (owner_.size() == 1) {
+    newborns_.never_shared();
+    shared_.never_shared();
+  }
   current_ = &root_;
   root_.home.store(this, std::memory_order_relaxed);
   root_.context = &root_;                             // anything: it is no newborn
@@ -83,7 +89,7 @@ void worker::leave() noexcept {
 
 // ---- what to run next ----
 
-fiber_control& worker::pick() noexcept {
+ZSYNC_INLINE fiber_control& worker::pick() noexcept {
   if (--picks_left_ <= 0) [[unlikely]]
     take_turn();
   if (fiber_control* const f = ready_.pop_front()) [[likely]] {
@@ -95,6 +101,15 @@ fiber_control& worker::pick() noexcept {
     return *f;
   }
   return pick_slowly();
+}
+
+ZSYNC_INLINE fiber_control& worker::pick_prepared() noexcept {
+  for (;;) {
+    fiber_control& f = pick();
+    if (!is_newborn(f)) [[likely]]
+      return f;
+    if (give_stack(f)) return f;
+  }
 }
 
 fiber_control& worker::pick_slowly() noexcept {
@@ -218,6 +233,30 @@ void worker::sleep() noexcept {
 
 // ---- switching ----
 
+// The first thing on the new side of a jump: the fiber that was left is whole only now.
+ZSYNC_INLINE void worker::arrive(void* left) noexcept {
+  checker::arrive(left_->checked, current_->checked);
+  left_->context = left;
+  if (afterwards_ != afterwards::nothing) [[unlikely]]
+    settle_left();
+}
+
+ZSYNC_INLINE void worker::switch_to(fiber_control& next, afterwards then) noexcept {
+  fiber_control& self = *current_;
+  left_ = &self;
+  afterwards_ = then;
+  current_ = &next;
+  count.switches.add();
+  self.saved_errno = *errno_;
+  self.exceptions = *exceptions_;
+  checker::leave(self.checked, next.checked, then == afterwards::bury);
+  *exceptions_ = next.exceptions;
+  *errno_ = next.saved_errno;
+  const transfer from = jump(next.context, this);
+  // Here again, perhaps on another thread: what was loaded before the jump is the old worker's.
+  static_cast<worker*>(from.data)->arrive(from.fctx);
+}
+
 struct fiber_entry {
   // The bottom of every fiber's stack. What run() lets escape finds no handler and ends the process at the
   // throw.
@@ -238,8 +277,8 @@ void worker::suspend() noexcept {
 }
 
 void worker::yield() noexcept {
-  if (fiber_control* const youngest = newborns_.pop_youngest()) ready_.push_back(*youngest);
   fiber_control& self = *current_;
+  if (fiber_control* const youngest = newborns_.pop_youngest()) ready_.push_back(*youngest);
   if (!self.stealable) [[likely]] {
     ready_.push_back(self);
     suspend();
@@ -254,7 +293,6 @@ void worker::yield() noexcept {
 // The stack that the caller stands on belongs to a fiber that has ended. A newborn goes on with it.
 void worker::follow() noexcept {
   fiber_control& ended = *current_;
-  note_end();  // before picking, which may sleep: the runtime must not wait for one that has ended
   fiber_control* next = &pick();
   if (!checker::active && is_newborn(*next) && next->stack_size == ended.stack_size && !ended.stealable) {
     next->memory = std::exchange(ended.memory, {});
@@ -271,42 +309,14 @@ void worker::follow() noexcept {
   __builtin_unreachable();
 }
 
-fiber_control& worker::pick_prepared() noexcept {
-  for (;;) {
-    fiber_control& f = pick();
-    if (!is_newborn(f) || give_stack(f)) return f;
-  }
-}
-
-void worker::switch_to(fiber_control& next, afterwards then) noexcept {
-  fiber_control& self = *current_;
-  left_ = &self;
-  afterwards_ = then;
-  current_ = &next;
-  count.switches.add();
-  self.saved_errno = *errno_;
-  self.exceptions = *exceptions_;
-  checker::leave(self.checked, next.checked, then == afterwards::bury);
-  *exceptions_ = next.exceptions;
-  *errno_ = next.saved_errno;
-  const transfer from = jump(next.context, this);
-  // Here again, perhaps on another thread: what was loaded before the jump is the old worker's.
-  static_cast<worker*>(from.data)->arrive(from.fctx);
-}
-
-// The first thing on the new side of a jump: the fiber that was left is whole only now.
-void worker::arrive(void* left) noexcept {
-  checker::arrive(left_->checked, current_->checked);
-  left_->context = left;
-  if (afterwards_ == afterwards::nothing) [[likely]]
-    return;
+void worker::settle_left() noexcept {
   if (std::exchange(afterwards_, afterwards::nothing) == afterwards::share) {
     make_ready(*left_);
-  } else {
-    checker::end(left_->checked);
-    take_stack(*left_);
-    left_->release();
+    return;
   }
+  checker::end(left_->checked);
+  take_stack(*left_);
+  left_->release();
 }
 
 void worker::note_end() noexcept {
@@ -328,7 +338,6 @@ bool worker::give_stack(fiber_control& f) noexcept {
   if (!f.memory) [[unlikely]] {
     f.abandon();
     f.release();
-    note_end();
     return false;
   }
   settle(f);

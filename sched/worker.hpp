@@ -72,6 +72,7 @@ class worker {
   // As of the last look at the clock: less than a pass old while the worker is busy.
   [[nodiscard]] clock::time_point roughly_now() const noexcept { return now_; }
   [[nodiscard]] std::uint64_t next_id() noexcept;
+  void note_end() noexcept;  // the calling fiber is about to end
   void* allocate(std::size_t size);
   void deallocate(void* block, std::size_t size) noexcept;
   // Cancels the fibers that are at home here.
@@ -126,7 +127,7 @@ class worker {
   void switch_to(fiber_control& next, afterwards then) noexcept;
   void arrive(void* left) noexcept;
   void follow() noexcept;
-  void note_end() noexcept;
+  void settle_left() noexcept;
   bool give_stack(fiber_control& f) noexcept;
   void take_stack(fiber_control& f) noexcept;
   void settle(fiber_control& f) noexcept;
