@@ -81,7 +81,7 @@ int descriptor::take_fd() noexcept {
 }
 
 void descriptor::list_local(op& o) noexcept {
-  streak_ = 0;
+  streak_.store(0, std::memory_order_relaxed);
   o.listed = op::local;
   local_[static_cast<int>(o.side)].push_back(o);
 }

@@ -86,7 +86,11 @@ class descriptor {
   // Draws the conclusion from a local operation that has succeeded.
   void learn(const op& o, bool events_tell) noexcept;
   // True once in a while: so many successes in a row that others should have a turn.
-  [[nodiscard]] bool hogs() noexcept { return ++streak_ % 64 == 0; }
+  [[nodiscard]] bool hogs() noexcept {
+    const unsigned next = streak_.load(std::memory_order_relaxed) + 1u;
+    streak_.store(static_cast<std::uint8_t>(next), std::memory_order_relaxed);
+    return next % streak_max == 0;
+  }
 
   // Wakes the local one that has waited longest, and one visitor, so that they try again; the home's thread.
   void became_ready(direction side) noexcept;
@@ -136,10 +140,12 @@ class descriptor {
   void wake_shared(direction side) noexcept;
   void claim_shared(op_list& woken) noexcept;
 
+  static constexpr unsigned streak_max = 64;
+
   const int fd_;
   const descriptor_kind kind_;
+  std::atomic<std::uint8_t> streak_{0};  // successes without a wait; a lost count does no harm
   bool ended_ = false;                                                     // the home's thread
-  std::uint8_t streak_ = 0;                                                // the home's thread
   expectation expects_[2] = {expectation::unknown, expectation::unknown};  // the home's thread
   op_list local_[2];                                                       // the home's thread
   std::atomic<engine*> home_{nullptr};  // set under the lock; cleared by the home's thread under the lock

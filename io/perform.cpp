@@ -104,7 +104,10 @@ std::error_code performance::run() {
       const bool tried = here.worth_trying(o_, expectation::unknown);
       if (tried && o_.attempt()) {
         d_.pass_on_shared(o_.side);
-        return conclude(d_, o_, {});
+        const std::error_code ec = conclude(d_, o_, {});
+        visit_.end();
+        if (d_.hogs()) [[unlikely]] current_worker()->yield();
+        return ec;
       }
       if (d_.home() == nullptr && d_.settle(here)) {
         visit_.end();
