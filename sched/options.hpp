@@ -1,6 +1,7 @@
 // How a runtime is set up.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -20,6 +21,14 @@ struct runtime_options {
   scheduling policy = scheduling::pinned;
   std::size_t stack_size = 256 * 1024;  // bytes of address space a fiber; what is not touched costs nothing
   std::string name = "zsync";           // of the threads, in dumps and traces
+
+  // How long an idle worker may look for work before it sleeps in the kernel. Waking a sleeping thread takes
+  // some 40 microseconds, a spinning one less than one. It spins only while wakes from other threads have
+  // lately come within that time, so an idle runtime sleeps. Zero where CPU time matters more.
+  std::chrono::nanoseconds spin_max = std::chrono::microseconds{50};
+
+  // For tests of code that is to run under work_stealing: every wake moves such a fiber to another worker.
+  bool force_migration = false;
 };
 
 std::string_view to_string(io_backend backend) noexcept;

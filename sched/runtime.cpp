@@ -39,7 +39,13 @@ void join_nothing() {
 executor::executor(runtime_options options, bool driven)
     : impl_(std::make_unique<scheduler>(std::move(options), driven ? 1 : 0)) {}
 
-executor::~executor() { impl_->quiesce(deadline::never()); }
+executor::~executor() {
+  if (const worker* const here = current_worker();
+      here != nullptr && &here->owner() == impl_.get() && !here->at_root()) {
+    misuse("a fiber destroys the runtime that runs it");
+  }
+  impl_->quiesce(deadline::never());
+}
 
 bool executor::shutdown(std::chrono::nanoseconds grace) { return impl_->quiesce(deadline::after(grace)); }
 

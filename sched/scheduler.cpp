@@ -99,9 +99,17 @@ void scheduler::admit(fiber_control& newborn, int placed_on) {
   }
   newborn.id = take_ids(1);
   admitted_.fetch_add(1, std::memory_order_relaxed);
-  const unsigned target = newborn.placed ? static_cast<unsigned>(placed_on)
-                                         : next_worker_.fetch_add(1, std::memory_order_relaxed);
-  workers_[target % size()]->give(newborn);
+  workers_[newborn.placed ? static_cast<unsigned>(placed_on) : next_target()]->give(newborn);
+}
+
+// In turn, but rather one that has nothing to do.
+unsigned scheduler::next_target() noexcept {
+  const unsigned first = next_worker_.fetch_add(1, std::memory_order_relaxed) % size();
+  for (unsigned i = 0; i < size() && idle.load(std::memory_order_relaxed) != 0; ++i) {
+    const unsigned candidate = (first + i) % size();
+    if (workers_[candidate]->asleep()) return candidate;
+  }
+  return first;
 }
 
 std::uint64_t scheduler::alive() const noexcept {

@@ -54,6 +54,7 @@ class scheduler {
 
  private:
   void work(worker& w) noexcept;
+  unsigned next_target() noexcept;
   void close() noexcept;  // sends the threads home; all fibers have ended
 
   const runtime_options options_;

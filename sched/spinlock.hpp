@@ -6,6 +6,15 @@
 
 namespace zsync::detail {
 
+// Tells the processor that this is a spinning loop.
+inline void pause_processor() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 // One atomic operation to lock, a plain store to unlock. Meets the standard's Lockable.
 class spinlock {
  public:

@@ -88,8 +88,8 @@ void task::abandon() noexcept {
 void task::finish() noexcept {
   if (locals != nullptr) [[unlikely]]
     destroy_locals(std::exchange(locals, nullptr));
-  // Counted before anybody is told, so that whoever was told finds it counted. The runtime may go on to its end
-  // from here, but it waits for this worker, which is not free before the fiber has left its stack.
+  // Counted before anybody is told, so that whoever was told finds it counted. The runtime may go on to its
+  // end from here, but it waits for this worker, which is not free before the fiber has left its stack.
   current_worker()->note_end();
   on_finish();
   std::unique_lock hold(guard_);

@@ -70,12 +70,15 @@ worker::~worker() {
   }
 }
 
-void worker::enter() noexcept {
+void worker::enter() {
+  if (!attached_) {
+    io_->attach();
+    attached_ = true;
+  }
   outer_ = std::exchange(this_thread.driving, this);
   exceptions_ = thread_exception_state();
   errno_ = &errno;
   checker::begin_thread(root_.checked);
-  io_->attach();
   state_.store(awake, std::memory_order_seq_cst);
   now_ = clock::now();
 }
@@ -181,7 +184,8 @@ void worker::empty_inbox() noexcept {
 
 void worker::sort_in(fiber_control& f) noexcept {
   if (!is_newborn(f)) {
-    make_ready(f);
+    // Moved here on purpose, it must not be moved on at once.
+    owner_.options().force_migration ? ready_.push_back(f) : make_ready(f);
   } else if (f.placed) {
     ready_.push_back(f);
   } else {
@@ -219,6 +223,8 @@ fiber_control* worker::steal() noexcept {
 // The store of `sleeping` comes before the look at the inbox, a giver's push before its look at the state:
 // one of the two sees the other. A missed newborn of another worker only costs parallelism, not liveness.
 void worker::sleep() noexcept {
+  if (spin_ != clock::duration::zero() && spin()) return;
+  const clock::time_point before = now_;
   owner_.idle.fetch_add(1, std::memory_order_relaxed);
   state_.store(sleeping, std::memory_order_seq_cst);
   bool work = !inbox_.empty() || sweep_.load(std::memory_order_seq_cst);
@@ -229,6 +235,26 @@ void worker::sleep() noexcept {
   count.polls.add();
   if (!work) count.sleeps.add();
   expire_timers();
+  // Woken by another thread, and so soon that it would have paid to stay awake?
+  if (!inbox_.empty() && now_ - before < owner_.options().spin_max) {
+    spin_ = std::min<clock::duration>(2 * spin_ + std::chrono::microseconds{1}, owner_.options().spin_max);
+  }
+}
+
+// True: there is work. Else half as long next time.
+bool worker::spin() noexcept {
+  const clock::time_point end = clock::now() + spin_;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (!inbox_.empty()) return true;
+      pause_processor();
+    }
+    for (unsigned i = 0; i < owner_.size(); ++i) {
+      if (owner_.at(i).surplus() != 0) return true;
+    }
+  } while ((now_ = clock::now()) < std::min(end, timers_.next().time()));
+  spin_ /= 2;
+  return false;
 }
 
 // ---- switching ----
@@ -285,8 +311,8 @@ void worker::yield() noexcept {
     return;
   }
   // Others may take it once it has left its stack, so until then it must stand nowhere.
-  if (ready_.empty() && !inbox_.empty()) empty_inbox();
-  if (ready_.empty()) return pass();
+  if (ready_.empty() && --picks_left_ <= 0) take_turn();
+  if (ready_.empty()) return;
   switch_to(pick_prepared(), afterwards::share);
 }
 
@@ -376,11 +402,20 @@ void worker::make_ready(fiber_control& f) noexcept {
   if (!f.stealable || f.anchored || &f == current_) [[likely]]
     return ready_.push_back(f);
   if (f.waiting_in != nullptr) timers_.cancel(*f.waiting_in);  // while it is certain to stand in ours
+  if (owner_.options().force_migration && owner_.size() > 1) [[unlikely]]
+    return move_away(f);
   try {
     shared_.push(f);
   } catch (const std::bad_alloc&) {
     ready_.push_back(f);
   }
+}
+
+void worker::move_away(fiber_control& f) noexcept {
+  worker& other = owner_.at((index_ + 1) % owner_.size());
+  f.home.store(&other, std::memory_order_relaxed);
+  f.memory.slot->home.store(&other, std::memory_order_relaxed);
+  other.give(f);
 }
 
 void worker::push_newborn(fiber_control& f) noexcept {

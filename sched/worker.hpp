@@ -48,7 +48,7 @@ class worker {
 
   // Driving it. The calling thread's own stack becomes the root: a fiber like others, which may wait, and
   // goes on when its wait ends. One thread at a time, and always the same one.
-  void enter() noexcept;  // the calling thread drives this worker now
+  void enter();           // the calling thread drives this worker now; throws if its poller does not work
   void leave() noexcept;  // and now no more
   // Root only; how many times a fiber ran. A round runs once what is ready now; run_ready() goes on until
   // nothing is ready, or until a slice ends past `until`.
@@ -122,6 +122,8 @@ class worker {
   void empty_inbox() noexcept;
   void sort_in(fiber_control& f) noexcept;
   void sleep() noexcept;
+  bool spin() noexcept;
+  void move_away(fiber_control& f) noexcept;
 
   friend struct fiber_entry;
   void switch_to(fiber_control& next, afterwards then) noexcept;
@@ -147,6 +149,7 @@ class worker {
   std::int32_t turns_a_pass_ = 1;
   clock::time_point now_{};
   deadline bound_;
+  clock::duration spin_{};  // how long to look for work before sleeping; adapts
   timer_queue timers_;
   std::unique_ptr<poller> io_;
   std::vector<stack> hot_stacks_;  // of the default size, most recently used last
@@ -154,6 +157,7 @@ class worker {
   std::uint32_t blocks_kept_[2] = {};
   std::uint64_t ids_ = 0, ids_end_ = 0;  // taken and not yet given
   std::uint32_t random_;
+  bool attached_ = false;    // its poller knows its thread
   worker* outer_ = nullptr;  // what the thread drove when it entered this one
   scheduler& owner_;
   const unsigned index_;
