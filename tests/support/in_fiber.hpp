@@ -13,7 +13,8 @@ namespace zsync::test {
 
 // How many fibers the runtime still has once those that are about to end have had a second to do so.
 inline std::uint64_t fibers_left(const runtime& of) {
-  for (int i = 0; i < 1000 && of.stats().fibers_alive > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  for (int i = 0; i < 1000 && of.stats().fibers_alive > 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
   return of.stats().fibers_alive;
 }
 
