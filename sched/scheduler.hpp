@@ -1,6 +1,7 @@
 // The workers of one runtime and what they share. Not a public header.
 #pragma once
 
+#include <zsync/fiber/overflow.hpp>
 #include <zsync/fiber/stack.hpp>
 #include <zsync/sched/options.hpp>
 #include <zsync/sched/spinlock.hpp>
@@ -58,6 +59,7 @@ class scheduler {
   void close() noexcept;  // sends the threads home; all fibers have ended
 
   const runtime_options options_;
+  overflow_watch overflows_{&current_fiber};
   stack_pool stacks_;
   std::unique_ptr<helper_pool> helpers_;
   std::vector<std::unique_ptr<worker>> workers_;

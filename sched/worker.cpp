@@ -78,6 +78,7 @@ void worker::enter() {
   outer_ = std::exchange(this_thread.driving, this);
   exceptions_ = thread_exception_state();
   errno_ = &errno;
+  signals_.enter();
   checker::begin_thread(root_.checked);
   state_.store(awake, std::memory_order_seq_cst);
   now_ = clock::now();
@@ -87,6 +88,7 @@ void worker::leave() noexcept {
   state_.store(sleeping, std::memory_order_seq_cst);
   // What came before that store found us awake and woke nobody: leave the poller readable for it.
   if (!inbox_.empty() || !ready_.empty() || surplus() != 0) wake_if_asleep();
+  signals_.leave();
   this_thread.driving = outer_;
 }
 

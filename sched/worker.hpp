@@ -2,6 +2,7 @@
 #pragma once
 
 #include <zsync/fiber/control.hpp>
+#include <zsync/fiber/overflow.hpp>
 #include <zsync/sched/poller.hpp>
 #include <zsync/sched/run_queue.hpp>
 #include <zsync/timer/timer_queue.hpp>
@@ -158,6 +159,7 @@ class worker {
   std::uint64_t ids_ = 0, ids_end_ = 0;  // taken and not yet given
   std::uint32_t random_;
   bool attached_ = false;    // its poller knows its thread
+  alternate_stack signals_;  // of the thread that drives it
   worker* outer_ = nullptr;  // what the thread drove when it entered this one
   scheduler& owner_;
   const unsigned index_;
