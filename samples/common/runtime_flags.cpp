@@ -1,0 +1,55 @@
+#include "common/runtime_flags.hpp"
+
+#include "common/arguments.hpp"
+#include "common/text.hpp"
+
+#include <iostream>
+
+namespace samples {
+
+void runtime_flags::add_to(CLI::App& command) {
+  using zsync::io_backend;
+  using zsync::scheduling;
+  add_choice(command, "--backend", options_.backend,
+             {{"automatic", io_backend::automatic},
+              {"io_uring", io_backend::io_uring},
+              {"epoll", io_backend::epoll},
+              {"kqueue", io_backend::kqueue}},
+             "How to wait for the kernel")
+      ->group("Runtime");
+  add_count(command, "--workers", workers_, 0, 1024, "Threads that run fibers; 0: as many as there are CPUs")
+      ->group("Runtime");
+  add_size(command, "--stack-size", stack_size_, 16 << 10, 1 << 30, "Address space for each fiber's stack")
+      ->group("Runtime");
+  add_choice(command, "--scheduling", options_.policy,
+             {{"pinned", scheduling::pinned}, {"work_stealing", scheduling::work_stealing}},
+             "Where started fibers run")
+      ->group("Runtime");
+  command.add_flag("--stats", stats_, "Print the runtime's counters at the end")->group("Runtime");
+}
+
+zsync::runtime_options runtime_flags::options() const {
+  zsync::runtime_options result = options_;
+  result.workers = static_cast<unsigned>(workers_);
+  result.stack_size = stack_size_;
+  return result;
+}
+
+void runtime_flags::print_stats(const zsync::runtime_stats& s) const {
+  if (!stats_) return;
+  const auto row = [](std::string_view name, const std::string& value) {
+    std::cerr << "  " << name << std::string(18 - name.size(), ' ') << value << '\n';
+  };
+  row("backend", std::string(zsync::to_string(s.backend)));
+  row("workers", count_text(s.workers) + ", " + std::string(zsync::to_string(s.policy)));
+  row("fibers spawned", count_text(s.fibers_spawned));
+  row("fibers finished", count_text(s.fibers_finished));
+  row("stacks", count_text(s.stacks));
+  row("switches", count_text(s.switches));
+  row("newborns stolen", count_text(s.newborns_stolen));
+  row("fibers stolen", count_text(s.fibers_stolen));
+  row("polls", count_text(s.polls));
+  row("sleeps", count_text(s.sleeps));
+}
+
+}  // namespace samples

@@ -1,0 +1,28 @@
+// The options that every sample takes.
+#pragma once
+
+#include <zsync/sched/options.hpp>
+#include <zsync/sched/stats.hpp>
+
+#include <CLI/App.hpp>
+#include <cstdint>
+
+namespace samples {
+
+class runtime_flags {
+ public:
+  void add_to(CLI::App& command);
+
+  [[nodiscard]] zsync::runtime_options options() const;
+
+  // If --stats was given, prints a runtime's counters on stderr.
+  void print_stats(const zsync::runtime_stats& stats) const;
+
+ private:
+  zsync::runtime_options options_;
+  std::uint64_t workers_ = options_.workers;
+  std::uint64_t stack_size_ = options_.stack_size;
+  bool stats_ = false;
+};
+
+}  // namespace samples

@@ -1,0 +1,77 @@
+// zsync-run itself: its list, its help, and what it says to wrong arguments.
+#include "support/catch.hpp"
+#include "support/subprocess.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+using zsync::test::child_result;
+
+namespace {
+
+child_result zsync_run(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), ZSYNC_RUN);
+  return zsync::test::run_program(arguments);
+}
+
+// One line on stderr that has `text` in it, nothing on stdout, and a status that says failure.
+void check_refused(const std::vector<std::string>& arguments, const std::string& text) {
+  const child_result result = zsync_run(arguments);
+  INFO("zsync-run " << (arguments.empty() ? "" : arguments.back()));
+  CHECK_THAT(result.err, Catch::Contains(text));
+  CHECK_THAT(result.err, Catch::StartsWith("zsync-run: "));
+  CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+  CHECK(result.out == "");
+  CHECK(result.signal == 0);
+  CHECK(result.exit_code > 0);
+}
+
+}  // namespace
+
+TEST_CASE("list names each sample with a line", "[launcher]") {
+  const child_result result = zsync_run({"list"});
+  CHECK(result.exit_code == 0);
+  for (const char* name : {"demo ", "hello ", "echo-server ", "echo-client "}) {
+    CHECK_THAT(result.out, Catch::Contains(name));
+  }
+}
+
+TEST_CASE("help is on stdout, for zsync-run and for a sample", "[launcher]") {
+  const child_result whole = zsync_run({"--help"});
+  CHECK(whole.exit_code == 0);
+  CHECK_THAT(whole.out, Catch::Contains("echo-server"));
+  const child_result sample = zsync_run({"echo-server", "--help"});
+  CHECK(sample.exit_code == 0);
+  for (const char* option :
+       {"--listen", "--backend", "--workers", "--stack-size", "--scheduling", "--stats"}) {
+    CHECK_THAT(sample.out, Catch::Contains(option));
+  }
+}
+
+TEST_CASE("an unknown sample gets one line, with a suggestion if one is near", "[launcher]") {
+  check_refused({"ehco-server"}, "did you mean 'echo-server'?");
+  check_refused({"frobnicate"}, "zsync-run list");
+  check_refused({}, "zsync-run list");
+}
+
+TEST_CASE("wrong options get one line that says which and why", "[launcher]") {
+  check_refused({"demo", "--workers", "0x"}, "--workers: '0x' is not a whole number");
+  check_refused({"demo", "--workers", "-1"}, "--workers: '-1' is not a whole number");
+  check_refused({"demo", "--workers", "99999999999999999999"}, "--workers");
+  check_refused({"demo", "--workers"}, "--workers");
+  check_refused({"demo", "--backend", "select"},
+                "--backend: 'select' is none of automatic, io_uring, epoll, kqueue");
+  check_refused({"demo", "--scheduling", "fair"}, "--scheduling: 'fair' is none of pinned, work_stealing");
+  check_refused({"demo", "--stack-size", "64Q"}, "--stack-size: '64Q' is not a size");
+  check_refused({"demo", "--stack-size", "-1"}, "--stack-size: '-1' is not a size");
+  check_refused({"demo", "--stack-size", "999999999999G"}, "--stack-size");
+  check_refused({"demo", "--nonsense"}, "--nonsense");
+  check_refused({"demo", "surplus"}, "surplus");
+  check_refused({"demo", "--seconds", "-3"}, "--seconds: '-3' is not a duration");
+  check_refused({"echo-client"}, "server");
+  check_refused({"echo-client", "localhost"}, "'localhost' is not an address, such as");
+  check_refused({"echo-server", "--listen", "300.1.2.3:80"}, "--listen: '300.1.2.3:80' is not an address");
+  check_refused({"echo-server", "--listen", "127.0.0.1:70000"},
+                "--listen: '127.0.0.1:70000' is not an address");
+}
