@@ -1,0 +1,60 @@
+// zsync: TCP and UDP echo, a fiber a connection. The mode names the backend.
+#include "common/listen.hpp"
+
+#include <zsync/zsync.hpp>
+
+#include <cstring>
+#include <memory>
+#include <span>
+
+namespace {
+
+bench::server_options options;
+
+void serve(zsync::tcp_stream stream) {
+  stream.set_nodelay(true);
+  const auto memory = std::make_unique_for_overwrite<std::byte[]>(options.buffer);
+  const std::span buffer(memory.get(), options.buffer);
+  std::error_code ec;
+  for (;;) {
+    const std::size_t size = stream.read(buffer, ec);
+    if (ec || size == 0) return;
+    stream.write_all(buffer.first(size), ec);
+    if (ec) return;
+  }
+}
+
+void echo_streams() {
+  zsync::listen_options listening;
+  listening.backlog = 4096;
+  auto listener = zsync::tcp_listener::bind(zsync::socket_address::parse("127.0.0.1:0"), listening);
+  bench::tell_port(listener.local_address().port());
+  for (;;) zsync::fiber(serve, listener.accept()).detach();
+}
+
+#if __has_include(<zsync/io/udp_socket.hpp>)
+void echo_datagrams() {
+  auto socket = zsync::udp_socket::bind(zsync::socket_address::parse("127.0.0.1:0"));
+  bench::tell_port(socket.local_address().port());
+  static std::byte buffer[65536];
+  for (;;) {
+    const auto [size, from] = socket.recv_from(buffer);
+    socket.send_to(std::span(buffer, size), from);
+  }
+}
+#else
+void echo_datagrams() { std::exit(1); }
+#endif
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  options = bench::parse_server(argc, argv);
+  const auto backend = options.mode == "io_uring" ? zsync::io_backend::io_uring : zsync::io_backend::epoll;
+  zsync::run(
+      [] {
+        if (options.udp) echo_datagrams();
+        echo_streams();
+      },
+      {.workers = options.workers, .backend = backend});
+}
