@@ -24,17 +24,25 @@ class deadline {
     if (wait <= wait.zero()) return deadline{clock::now()};
     // In floating point, because the conversion below must not overflow.
     const std::chrono::duration<double> seconds = wait;
-    if (seconds >= std::chrono::hours{24 * 365 * 100}) return never();
+    if (seconds >= horizon) return never();
     return deadline{clock::now() + std::chrono::ceil<clock::duration>(wait)};
   }
 
-  // A point of another clock is taken by its distance from that clock's present.
+  // A point of another clock is taken by its distance from that clock's present. Points further away than
+  // clocks can tell are never, or have passed.
   template <class Clock, class Duration>
   static deadline at(std::chrono::time_point<Clock, Duration> point) {
-    if constexpr (std::is_same_v<Clock, clock>) {
-      return deadline{std::chrono::time_point_cast<clock::duration>(point)};
+    if constexpr (std::is_same_v<decltype(point), clock::time_point>) {
+      return deadline{point};
     } else {
-      return after(point - Clock::now());
+      const auto now = Clock::now();
+      // In floating point, because the difference of the two, or a conversion, may overflow.
+      using seconds = std::chrono::duration<double>;
+      const seconds distance = seconds{point.time_since_epoch()} - seconds{now.time_since_epoch()};
+      if (distance >= horizon) return never();
+      if (distance <= -horizon) return passed();
+      if constexpr (std::is_same_v<Clock, clock>) return deadline{std::chrono::ceil<clock::duration>(point)};
+      return after(point - now);
     }
   }
 
@@ -52,6 +60,8 @@ class deadline {
   friend constexpr auto operator<=>(const deadline&, const deadline&) = default;
 
  private:
+  static constexpr std::chrono::hours horizon{24 * 365 * 100};
+
   clock::time_point at_ = clock::time_point::max();
 };
 

@@ -1,0 +1,128 @@
+#include <zsync/timer/deadline.hpp>
+
+#include "support/catch.hpp"
+
+#include <limits>
+
+using namespace std::chrono_literals;
+using zsync::deadline;
+using zsync::tightest;
+
+namespace {
+
+struct stopped_clock final : zsync::detail::time_source {
+  zsync::clock::time_point now() noexcept override { return time; }
+  zsync::clock::time_point time{1h};
+};
+
+// Stops the time of this thread.
+class stopped {
+ public:
+  stopped() : former_(zsync::detail::set_time_source(&source)) {}
+  ~stopped() { zsync::detail::set_time_source(former_); }
+  stopped(const stopped&) = delete;
+  stopped& operator=(const stopped&) = delete;
+
+  stopped_clock source;
+
+ private:
+  zsync::detail::time_source* former_;
+};
+
+constexpr auto a_hundred_years = std::chrono::hours{24 * 365 * 100};
+
+}  // namespace
+
+TEST_CASE("a deadline that was given no time never passes", "[timer]") {
+  CHECK(deadline{}.is_never());
+  CHECK(deadline::never() == deadline{});
+  CHECK_FALSE(deadline::never().has_passed());
+  CHECK(deadline::never().remaining() == zsync::clock::duration::max());
+}
+
+TEST_CASE("a deadline passes at its time and not before", "[timer]") {
+  stopped time;
+  const deadline soon = deadline::after(10ns);
+  time.source.time += 9ns;
+  CHECK_FALSE(soon.has_passed());
+  CHECK(soon.remaining() == 1ns);
+  time.source.time += 1ns;
+  CHECK(soon.has_passed());
+  CHECK(soon.remaining() == 0ns);
+}
+
+TEST_CASE("durations are rounded up to nanoseconds, so that nothing is early", "[timer]") {
+  stopped time;
+  const std::chrono::duration<std::int64_t, std::pico> picoseconds{1001};
+  CHECK(deadline::after(picoseconds).remaining() == 2ns);
+  CHECK(deadline::after(std::chrono::duration<double>(1.5e-9)).remaining() == 2ns);
+}
+
+TEST_CASE("zero and negative durations have passed at once", "[timer]") {
+  stopped time;
+  CHECK(deadline::after(0s).has_passed());
+  CHECK(deadline::after(-1h).has_passed());
+  CHECK(deadline::after(zsync::clock::duration::min()).has_passed());
+  CHECK(deadline::after(std::chrono::hours::min()).has_passed());
+  CHECK(deadline::passed().has_passed());
+}
+
+TEST_CASE("durations too large for the clock mean never", "[timer]") {
+  CHECK(deadline::after(zsync::clock::duration::max()).is_never());
+  CHECK(deadline::after(std::chrono::hours::max()).is_never());
+  CHECK(deadline::after(std::chrono::duration<double>(1e300)).is_never());
+  CHECK(deadline::after(std::chrono::duration<double>(std::numeric_limits<double>::infinity())).is_never());
+  CHECK(deadline::after(a_hundred_years).is_never());
+  CHECK_FALSE(deadline::after(a_hundred_years / 2).is_never());
+}
+
+TEST_CASE("points of other clocks are taken by their distance from now", "[timer]") {
+  stopped time;
+  const deadline later = deadline::at(std::chrono::system_clock::now() + 10s);
+  CHECK(later.remaining() > 9s);
+  CHECK(later.remaining() <= 10s);
+  CHECK(deadline::at(std::chrono::system_clock::now() - 10s).has_passed());
+}
+
+// The distance from now to the end of another clock's time, and even more to its beginning, is larger than
+// what a duration holds: computed naively it wraps, and "long ago" becomes "never".
+TEST_CASE("the first and the last point of any clock are long ago and never", "[timer]") {
+  using std::chrono::steady_clock;
+  using std::chrono::system_clock;
+  CHECK(deadline::at(system_clock::time_point::max()).is_never());
+  CHECK(deadline::at(system_clock::time_point::min()).has_passed());
+  CHECK(deadline::at(steady_clock::time_point::max()).is_never());
+  CHECK(deadline::at(steady_clock::time_point::min()).has_passed());
+  CHECK(deadline::at(zsync::clock::time_point::max()).is_never());
+  CHECK(deadline::at(zsync::clock::time_point::min()).has_passed());
+  using system_hours = std::chrono::time_point<system_clock, std::chrono::hours>;
+  CHECK(deadline::at(system_hours::max()).is_never());
+  CHECK(deadline::at(system_hours::min()).has_passed());
+  using own_hours = std::chrono::time_point<zsync::clock, std::chrono::hours>;
+  CHECK(deadline::at(own_hours::max()).is_never());
+  CHECK(deadline::at(own_hours::min()).has_passed());
+}
+
+TEST_CASE("a point between two nanoseconds is rounded up", "[timer]") {
+  using picoseconds = std::chrono::duration<std::int64_t, std::pico>;
+  CHECK(deadline::at(std::chrono::time_point<zsync::clock, picoseconds>(picoseconds{1001})).time() ==
+        zsync::clock::time_point{2ns});
+}
+
+TEST_CASE("of two deadlines the earlier one is the tightest", "[timer]") {
+  const deadline early{zsync::clock::time_point{1s}};
+  const deadline late{zsync::clock::time_point{2s}};
+  CHECK(tightest(early, late) == early);
+  CHECK(tightest(late, early) == early);
+  CHECK(tightest(deadline::never(), late) == late);
+  CHECK(tightest(late, deadline::never()) == late);
+}
+
+TEST_CASE("the clock never goes back", "[timer]") {
+  auto last = zsync::clock::now();
+  for (int i = 0; i < 100'000; ++i) {
+    const auto now = zsync::clock::now();
+    if (now < last) FAIL("it went back");
+    last = now;
+  }
+}
