@@ -4,6 +4,7 @@
 #include <zsync/sched/helper_pool.hpp>
 
 #include <exception>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -39,7 +40,8 @@ class blocking_job final : public helper_job {
       if constexpr (std::is_void_v<T>) {
         std::forward<F>(f_)();
       } else if constexpr (std::is_reference_v<T>) {
-        value_ = &std::forward<F>(f_)();
+        auto&& result = std::forward<F>(f_)();
+        value_ = std::addressof(result);
       } else {
         value_.emplace(std::forward<F>(f_)());
       }

@@ -8,6 +8,7 @@
 
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -97,7 +98,8 @@ class task_of : public task {
   template <class F>
   void keep(F&& f) {
     if constexpr (std::is_reference_v<T>) {
-      value_ = &std::forward<F>(f)();
+      auto&& result = std::forward<F>(f)();
+      value_ = std::addressof(result);
     } else {
       value_.emplace(std::forward<F>(f)());
     }
