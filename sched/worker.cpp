@@ -312,10 +312,26 @@ void worker::yield() noexcept {
     suspend();
     return;
   }
-  // Others may take it once it has left its stack, so until then it must stand nowhere.
-  if (ready_.empty() && --picks_left_ <= 0) take_turn();
-  if (ready_.empty()) return;
-  switch_to(pick_prepared(), afterwards::share);
+  // Others may take it once it has left its stack, so until then it must stand nowhere, and the one that
+  // runs next must come from the ready queue, for where nothing is ready the worker would sleep.
+  for (;;) {
+    refill();
+    if (ready_.empty()) {
+      if (--picks_left_ > 0) return;
+      take_turn();
+      if (ready_.empty()) return;
+    }
+    fiber_control& next = pick();
+    if (!is_newborn(next) || give_stack(next)) return switch_to(next, afterwards::share);
+  }
+}
+
+// Something for an empty ready queue, if there is anything but newborns.
+void worker::refill() noexcept {
+  if (!ready_.empty()) return;
+  empty_inbox();
+  if (!ready_.empty()) return;
+  if (fiber_control* const shared = shared_.take_oldest()) ready_.push_back(*shared);
 }
 
 // The stack that the caller stands on belongs to a fiber that has ended. A newborn goes on with it.

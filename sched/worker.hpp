@@ -118,6 +118,7 @@ class worker {
   fiber_control* pick_here() noexcept;
   fiber_control* steal() noexcept;
   void take_turn() noexcept;
+  void refill() noexcept;
   void pass() noexcept;
   void expire_timers() noexcept;
   void empty_inbox() noexcept;

@@ -1,0 +1,340 @@
+// Who runs next, and that everybody does at some time.
+#include <zsync/sched/runtime.hpp>
+
+#include "support/in_fiber.hpp"
+
+#include <zsync/sched/loop.hpp>
+#include <zsync/sched/this_fiber.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include <unistd.h>
+
+using namespace std::chrono_literals;
+namespace test = zsync::test;
+namespace this_fiber = zsync::this_fiber;
+
+namespace {
+
+constexpr test::axes everything{.policies = true};
+constexpr test::axes policies_only{.workers = false, .backends = false, .policies = true};
+
+zsync::runtime_options with_workers(zsync::runtime_options options, unsigned workers) {
+  options.workers = workers;
+  return options;
+}
+
+// Occupies the calling thread, as a program does that computes or calls something that blocks.
+void occupy(std::chrono::nanoseconds time) {
+  const auto until = zsync::clock::now() + time;
+  while (zsync::clock::now() < until) {
+  }
+}
+
+// Waits, on a plain thread, until `done` says so; false after ten seconds.
+template <class F>
+bool eventually(F done) {
+  const auto until = zsync::clock::now() + 10s;
+  while (!done()) {
+    if (zsync::clock::now() > until) return false;
+    std::this_thread::sleep_for(100us);
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("fibers that only yield take turns", "[fairness]") {
+  test::matrix(everything, [](const zsync::runtime_options& options) {
+    zsync::runtime own(options);
+    constexpr std::size_t fibers = 4;
+    std::array<std::atomic<int>, fibers> turns{};
+    std::atomic<bool> stop{false};
+    std::vector<zsync::fiber<void>> all;
+    for (std::size_t i = 0; i < fibers; ++i) {
+      all.push_back(own.spawn([&, i] {
+        while (!stop) {
+          ++turns[i];
+          this_fiber::yield();
+        }
+      }));
+    }
+    const bool all_ran =
+        eventually([&] { return std::ranges::all_of(turns, [](const auto& n) { return n >= 1000; }); });
+    stop = true;
+    CHECK(all_ran);
+  });
+}
+
+// Fibers that may be stolen, all on one worker: none keeps the others from running by yielding.
+TEST_CASE("yielding fibers of one worker hand over to each other", "[fairness]") {
+  test::matrix(policies_only, [](const zsync::runtime_options& options) {
+    zsync::runtime own(options);
+    std::atomic<int> turn{0};
+    std::vector<zsync::fiber<bool>> all;
+    for (int me = 0; me < 3; ++me) {
+      all.push_back(own.spawn([&turn, me] {
+        for (int i = 0; i < 200; ++i) {
+          const auto until = zsync::clock::now() + 5s;
+          while (turn % 3 != me) {
+            if (zsync::clock::now() > until) return false;
+            this_fiber::yield();
+          }
+          ++turn;
+        }
+        return true;
+      }));
+    }
+    for (auto& one : all) CHECK(one.join());
+  });
+}
+
+TEST_CASE("a fiber that yields lets all that are ready run once before it goes on", "[fairness]") {
+  test::matrix(policies_only, [](const zsync::runtime_options& options) {
+    zsync::runtime own(options);
+    own.block_on([] {
+      constexpr int others = 50;
+      std::vector<int> turns(others, 0);
+      bool stop = false;
+      std::vector<zsync::fiber<void>> all;
+      for (std::size_t i = 0; i < others; ++i) {
+        all.push_back(zsync::spawn([&turns, &stop, i] {
+          while (!stop) {
+            ++turns[i];
+            this_fiber::yield();
+          }
+        }));
+      }
+      this_fiber::sleep_for(5ms);  // now all have started
+      int skipped = 0;
+      for (int round = 0; round < 20; ++round) {
+        const std::vector<int> before = turns;
+        this_fiber::yield();
+        for (std::size_t i = 0; i < others; ++i) skipped += turns[i] == before[i] ? 1 : 0;
+      }
+      stop = true;
+      for (auto& one : all) one.join();
+      CHECK(skipped == 0);
+    });
+  });
+}
+
+TEST_CASE("woken fibers run in the order in which they were woken", "[fairness]") {
+  zsync::run(
+      [] {
+        std::vector<int> order;
+        std::vector<zsync::waker> wakers(20);
+        std::vector<zsync::fiber<void>> all;
+        for (int i = 0; i < 20; ++i) {
+          all.push_back(zsync::spawn([&, i] {
+            wakers[static_cast<std::size_t>(i)] = this_fiber::get_waker();
+            this_fiber::park();
+            order.push_back(i);
+          }));
+        }
+        this_fiber::sleep_for(1ms);
+        for (const auto& one : wakers) one.wake();
+        for (auto& one : all) one.join();
+        CHECK(std::ranges::is_sorted(order));
+        CHECK(order.size() == 20);
+      },
+      {.workers = 1});
+}
+
+TEST_CASE("newborns run youngest first", "[fairness]") {
+  zsync::run(
+      [] {
+        std::vector<int> order;
+        std::vector<zsync::fiber<void>> all;
+        for (int i = 0; i < 10; ++i) all.push_back(zsync::spawn([&order, i] { order.push_back(i); }));
+        for (auto& one : all) one.join();
+        REQUIRE(order.size() == 10);
+        CHECK(order.front() == 9);
+      },
+      {.workers = 1});
+}
+
+// Youngest first alone would let the oldest wait for as long as there is a younger one.
+TEST_CASE("the oldest newborn gets its turn though there is always a younger one", "[fairness]") {
+  test::matrix(policies_only, [](const zsync::runtime_options& options) {
+    zsync::runtime own(options);
+    own.block_on([] {
+      bool old_ran = false;
+      std::uint64_t births = 0;
+      auto old = zsync::spawn([&] { old_ran = true; });
+      struct family {
+        static void beget(const bool& stop, std::uint64_t& count) {
+          if (stop || ++count == 1'000'000) return;
+          zsync::spawn(&family::beget, std::cref(stop), std::ref(count)).detach();
+        }
+      };
+      zsync::spawn(&family::beget, std::cref(old_ran), std::ref(births)).detach();
+      old.join();
+      CHECK(births <= 64);
+      this_fiber::sleep_for(1ms);
+    });
+  });
+}
+
+TEST_CASE("a newborn runs though others keep each other ready for ever", "[fairness]") {
+  test::matrix(policies_only, [](const zsync::runtime_options& options) {
+    zsync::runtime own(options);
+    std::atomic<bool> stop{false};
+    std::vector<zsync::fiber<void>> busy;
+    for (int i = 0; i < 3; ++i) {
+      busy.push_back(own.spawn([&] {
+        while (!stop) this_fiber::yield();
+      }));
+    }
+    for (int i = 0; i < 100; ++i) {
+      CHECK(own.spawn([] { return true; }).join_for(10s).value_or(false));
+      CHECK(own.block_on([] { return zsync::spawn([] { return true; }).join_for(10s).value_or(false); }));
+    }
+    stop = true;
+  });
+}
+
+TEST_CASE("timers and wakes from outside are heard though fibers keep each other ready", "[fairness]") {
+  test::matrix(policies_only, [](const zsync::runtime_options& options) {
+    zsync::runtime own(options);
+    std::atomic<bool> stop{false};
+    std::vector<zsync::fiber<void>> busy;
+    for (int i = 0; i < 3; ++i) {
+      busy.push_back(own.spawn([&] {
+        while (!stop) this_fiber::yield();
+      }));
+    }
+    std::atomic<int> ticks{0};
+    auto sleeper = own.spawn([&] {
+      for (int i = 0; i < 50; ++i) {
+        this_fiber::sleep_for(200us);
+        ++ticks;
+      }
+    });
+    CHECK(sleeper.join_for(10s));
+    CHECK(ticks == 50);
+    zsync::waker wake;
+    std::atomic<bool> ready{false};
+    auto parked = own.spawn([&] {
+      wake = this_fiber::get_waker();
+      ready = true;
+      for (int i = 0; i < 50; ++i) this_fiber::park();
+    });
+    CHECK(eventually([&] { return ready.load(); }));
+    while (!parked.join_for(100us)) wake.wake();
+    stop = true;
+  });
+}
+
+TEST_CASE("timers and wakes are heard though each turn takes a millisecond", "[fairness]") {
+  test::matrix(policies_only, [](const zsync::runtime_options& options) {
+    zsync::runtime own(options);
+    std::atomic<bool> stop{false};
+    std::vector<zsync::fiber<void>> busy;
+    for (int i = 0; i < 2; ++i) {
+      busy.push_back(own.spawn([&] {
+        while (!stop) {
+          occupy(1ms);
+          this_fiber::yield();
+        }
+      }));
+    }
+    const auto before = zsync::clock::now();
+    auto sleeper = own.spawn([&] {
+      for (int i = 0; i < 5; ++i) this_fiber::sleep_for(1ms);
+    });
+    CHECK(sleeper.join_for(10s));
+    CHECK(zsync::clock::now() - before < 5s);
+    stop = true;
+  });
+}
+
+TEST_CASE("a worker that computes loses its newborns to the others", "[fairness]") {
+  test::matrix(everything, [](const zsync::runtime_options& options) {
+    zsync::runtime own(with_workers(options, std::max(2U, options.workers)));
+    for (const int children : {2, 100}) {
+      INFO(children << " newborns");
+      const bool all_ran = own.block_on([children] {
+        std::atomic<int> ran{0};
+        std::vector<zsync::fiber<void>> all;
+        for (int i = 0; i < children; ++i) all.push_back(zsync::spawn([&] { ++ran; }));
+        // No wait from here on: only another worker can run them.
+        const auto until = zsync::clock::now() + 3s;
+        while (ran < children && zsync::clock::now() < until) {
+        }
+        return ran == children;
+      });
+      CHECK(all_ran);
+    }
+  });
+}
+
+TEST_CASE("started fibers that may be stolen leave a blocked worker", "[fairness]") {
+  zsync::runtime_options options;
+  options.workers = 2;
+  options.policy = zsync::scheduling::work_stealing;
+  zsync::runtime own(options);
+  const bool all_ran = own.block_on([] {
+    std::atomic<int> started{0};
+    std::atomic<int> ran{0};
+    std::array<zsync::waker, 8> wakers;
+    std::vector<zsync::fiber<void>> all;
+    for (std::size_t i = 0; i < wakers.size(); ++i) {
+      all.push_back(zsync::spawn([&, i] {
+        wakers[i] = this_fiber::get_waker();
+        ++started;
+        this_fiber::park();
+        ++ran;
+      }));
+    }
+    while (started < 8) this_fiber::sleep_for(1ms);
+    for (const auto& one : wakers) one.wake();
+    this_fiber::yield();  // until here those of this worker could not be shared
+    const auto until = zsync::clock::now() + 3s;
+    while (ran < 8 && zsync::clock::now() < until) {
+    }
+    return ran == 8;
+  });
+  CHECK(all_ran);
+}
+
+TEST_CASE("work that is forked on one worker spreads to all", "[fairness]") {
+  test::matrix(everything, [](const zsync::runtime_options& options) {
+    if (options.workers == 1) return;
+    zsync::runtime own(options);
+    own.block_on([] {
+      std::vector<zsync::fiber<void>> all;
+      for (int i = 0; i < 200; ++i) all.push_back(zsync::spawn([] { occupy(200us); }));
+      for (auto& one : all) one.join();
+    });
+    CHECK(own.stats().newborns_stolen > 0);
+  });
+}
+
+TEST_CASE("the figures of a runtime never claim more ends than births", "[runtime]") {
+  test::matrix(everything, [](const zsync::runtime_options& options) {
+    zsync::runtime own(options);
+    std::atomic<bool> stop{false};
+    std::vector<zsync::fiber<void>> all;
+    for (int i = 0; i < 2; ++i) {
+      all.push_back(own.spawn([&] {
+        while (!stop) {
+          std::vector<zsync::fiber<void>> some;
+          for (int k = 0; k < 50; ++k) some.push_back(zsync::spawn([] {}));
+          for (auto& one : some) one.join();
+        }
+      }));
+    }
+    int nonsense = 0;
+    for (int i = 0; i < 200'000; ++i) {
+      if (own.stats().fibers_alive > 10'000) ++nonsense;
+    }
+    stop = true;
+    CHECK(nonsense == 0);
+  });
+}
