@@ -19,7 +19,7 @@ namespace bench {
 struct server_options {
   std::string mode;  // the first word: which of its ways of serving the program is to use
   unsigned workers = 1;
-  std::size_t buffer = 2048;
+  std::size_t buffer = 512;  // twice the request, so that a request is a short read
   bool udp = false;
 };
 
@@ -38,7 +38,7 @@ inline server_options parse_server(int argc, char** argv) {
     else if (word == "--workers" && i + 1 < argc)
       o.workers = static_cast<unsigned>(std::atoi(argv[++i]));
     else if (word == "--size" && i + 1 < argc)
-      o.buffer = std::max<std::size_t>(2048, std::strtoul(argv[++i], nullptr, 10));
+      o.buffer = std::max<std::size_t>(512, 2 * std::strtoul(argv[++i], nullptr, 10));
   }
   return o;
 }

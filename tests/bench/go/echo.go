@@ -53,7 +53,7 @@ func echo(arguments []string) {
 		if err != nil {
 			continue
 		}
-		go serve(connection, max(*size, 2048))
+		go serve(connection, max(2**size, 512))
 	}
 }
 

@@ -3,7 +3,7 @@
 
 #include <zsync/zsync.hpp>
 
-#include <cstring>
+#include <array>
 #include <memory>
 #include <span>
 
@@ -11,10 +11,7 @@ namespace {
 
 bench::server_options options;
 
-void serve(zsync::tcp_stream stream) {
-  stream.set_nodelay(true);
-  const auto memory = std::make_unique_for_overwrite<std::byte[]>(options.buffer);
-  const std::span buffer(memory.get(), options.buffer);
+void echo(zsync::tcp_stream& stream, std::span<std::byte> buffer) {
   std::error_code ec;
   for (;;) {
     const std::size_t size = stream.read(buffer, ec);
@@ -22,6 +19,17 @@ void serve(zsync::tcp_stream stream) {
     stream.write_all(buffer.first(size), ec);
     if (ec) return;
   }
+}
+
+// Small requests need no memory but the fiber's own stack.
+void serve(zsync::tcp_stream stream) {
+  stream.set_nodelay(true);
+  if (options.buffer <= 512) {
+    std::array<std::byte, 512> buffer;
+    return echo(stream, buffer);
+  }
+  const auto memory = std::make_unique_for_overwrite<std::byte[]>(options.buffer);
+  echo(stream, std::span(memory.get(), options.buffer));
 }
 
 void echo_streams() {

@@ -16,7 +16,7 @@ void pair(bench::meter& m, zsync::io_backend backend) {
         auto listener = zsync::tcp_listener::bind(zsync::socket_address::parse("127.0.0.1:0"));
         auto client = zsync::tcp_stream::connect(listener.local_address());
         zsync::fiber echo([server = listener.accept()]() mutable {
-          std::array<std::byte, 64> buffer;
+          std::array<std::byte, 512> buffer;
           while (std::size_t size = server.read(buffer)) server.write_all(std::span(buffer).first(size));
         });
         std::array<std::byte, 64> buffer{};

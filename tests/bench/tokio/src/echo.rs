@@ -9,7 +9,7 @@ fn option(arguments: &[String], name: &str, otherwise: usize) -> usize {
 
 pub fn main(arguments: &[String]) {
     let workers = option(arguments, "--workers", 1);
-    let size = std::cmp::max(2048, option(arguments, "--size", 64));
+    let size = std::cmp::max(512, 2 * option(arguments, "--size", 64));
     let udp = arguments.iter().any(|word| word == "--udp");
     let runtime = if workers == 1 {
         crate::current_thread()
