@@ -122,7 +122,7 @@ def check_table(root, names):
             inside = "contract" in line.lower()
         if inside and line.startswith("|"):
             for name in re.findall(r"`([^`]+)`", line.split("|")[-2]):
-                if name not in names:
+                if ": " in name and not name.startswith("soak") and name not in names:
                     yield path, number, f"there is no such test: {name}"
 
 
