@@ -28,7 +28,7 @@ loop::loop(runtime_options options) : executor(single(std::move(options)), true)
 
 loop::~loop() {
   const driving here(worker_());
-  scheduler_().quiesce(deadline::never());
+  scheduler_().end();
 }
 
 detail::worker& loop::worker_() const noexcept { return scheduler_().at(0); }

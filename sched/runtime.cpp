@@ -1,5 +1,6 @@
 #include <zsync/sched/runtime.hpp>
 
+#include <zsync/sched/dump.hpp>
 #include <zsync/sched/scheduler.hpp>
 
 namespace zsync {
@@ -44,10 +45,16 @@ executor::~executor() {
       here != nullptr && &here->owner() == impl_.get() && !here->at_root()) {
     misuse("a fiber destroys the runtime that runs it");
   }
-  impl_->quiesce(deadline::never());
+  impl_->end();
 }
 
-bool executor::shutdown(std::chrono::nanoseconds grace) { return impl_->quiesce(deadline::after(grace)); }
+bool executor::shutdown(std::chrono::nanoseconds grace) {
+  if (impl_->quiesce(deadline::after(grace))) return true;
+  dump_to_stderr(*impl_, "fibers remain after a shutdown");
+  return false;
+}
+
+void executor::dump(std::ostream& out) const { detail::dump(*impl_, out); }
 
 runtime_stats executor::stats() const { return impl_->stats(); }
 
@@ -58,7 +65,7 @@ main_runtime::main_runtime(runtime_options options) : executor(std::move(options
 }
 
 main_runtime::~main_runtime() {
-  scheduler_().quiesce(deadline::never());
+  scheduler_().end();
   scheduler_().at(0).leave();
 }
 

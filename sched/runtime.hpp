@@ -41,10 +41,17 @@ class executor {
   }
 
   // Cancels all fibers and waits for their ends. False: some remain after `grace`. From a plain thread, or
-  // from a fiber of another runtime. Fibers spawned from now on begin cancelled.
+  // from a fiber of another runtime. If some remain, a dump is written to stderr. Fibers spawned from now on
+  // begin cancelled.
   bool shutdown(std::chrono::nanoseconds grace);
 
   [[nodiscard]] runtime_stats stats() const;
+
+  // Every fiber: id, name, state, what it waits for and since when, until when, where it was spawned, its
+  // stack. From any thread, while everything runs on: workers answer between two turns of their fibers, and
+  // of one that runs a fiber for more than 200 ms only that fiber is told. Addresses are named as far as the
+  // program's dynamic symbols go (link it with -rdynamic), the rest as offsets for addr2line.
+  void dump(std::ostream& out) const;
   [[nodiscard]] const runtime_options& options() const noexcept;  // as completed: real workers and backend
 
  protected:

@@ -1,11 +1,13 @@
 #include <zsync/sched/scheduler.hpp>
 
 #include <zsync/sched/cpus.hpp>
+#include <zsync/sched/dump.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/helper_pool.hpp>
 
 #include <pthread.h>
 
+#include <cstdlib>
 #include <thread>
 
 namespace zsync::detail {
@@ -143,6 +145,12 @@ bool scheduler::quiesce(deadline until) noexcept {
     }
   }
   return true;
+}
+
+void scheduler::end() noexcept {
+  if (quiesce(deadline::after(options_.shutdown_grace))) return;
+  dump_to_stderr(*this, "a runtime ends, and fibers do not within its grace time");
+  std::abort();
 }
 
 void scheduler::note_end() noexcept {

@@ -33,6 +33,9 @@ class scheduler {
   // Cancels all fibers and waits until they have ended, or `until`. From a root or a plain thread.
   bool quiesce(deadline until) noexcept;
 
+  // The same for good: if some have not ended within the grace time, lists them and ends the process.
+  void end() noexcept;
+
   [[nodiscard]] bool stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t alive() const noexcept;
   void note_end() noexcept;  // a fiber of ours ended while stopping

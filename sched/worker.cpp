@@ -75,6 +75,8 @@ void worker::enter() {
     io_->attach();
     attached_ = true;
   }
+  take_wheel();
+  thread_ = ::pthread_self();
   outer_ = std::exchange(this_thread.driving, this);
   exceptions_ = thread_exception_state();
   errno_ = &errno;
@@ -90,6 +92,7 @@ void worker::leave() noexcept {
   if (!inbox_.empty() || !ready_.empty() || surplus() != 0) wake_if_asleep();
   signals_.leave();
   this_thread.driving = outer_;
+  leave_wheel();
 }
 
 // ---- what to run next ----
@@ -121,7 +124,7 @@ fiber_control& worker::pick_slowly() noexcept {
   for (bool looked = false;;) {
     if (fiber_control* const f = pick_here()) return *f;
     if (sweep_.load(std::memory_order_relaxed)) {
-      cancel_all();
+      answer();
       continue;
     }
     if (returns_when_idle_) {
@@ -147,7 +150,7 @@ void worker::take_turn() noexcept {
   empty_inbox();
   if (fiber_control* const oldest = newborns_.take_oldest()) ready_.push_back(*oldest);
   if (fiber_control* const shared = shared_.take_oldest()) ready_.push_back(*shared);
-  if (sweep_.load(std::memory_order_relaxed)) cancel_all();
+  if (sweep_.load(std::memory_order_relaxed)) answer();
   if (--turns_left_ > 0 && !bounded_) return;
 
   const clock::time_point now = clock::now();
@@ -337,6 +340,8 @@ void worker::refill() noexcept {
 // The stack that the caller stands on belongs to a fiber that has ended. A newborn goes on with it.
 void worker::follow() noexcept {
   fiber_control& ended = *current_;
+  ended.memory.slot->owner.store(nullptr,
+                                 std::memory_order_relaxed);  // no fiber any more, for who lists them
   fiber_control* next = &pick();
   if (!checker::active && is_newborn(*next) && next->stack_size == ended.stack_size && !ended.stealable) {
     next->memory = std::exchange(ended.memory, {});
@@ -405,7 +410,6 @@ void worker::take_stack(fiber_control& f) noexcept {
     std::unique_lock hold(owner_.stacks().lock(), std::defer_lock);
     if (f.stealable) hold.lock();
     memory.slot->home.store(nullptr, std::memory_order_relaxed);
-    memory.slot->owner.store(nullptr, std::memory_order_relaxed);
   }
   if (f.stack_size == owner_.options().stack_size && hot_stacks_.size() < hot_stacks_max) {
     hot_stacks_.push_back(memory);
@@ -466,7 +470,6 @@ void worker::request_sweep() noexcept {
 }
 
 void worker::cancel_all() noexcept {
-  sweep_.store(false, std::memory_order_relaxed);
   owner_.stacks().for_each_slot([this](stack_slot& slot) {
     if (slot.home.load(std::memory_order_relaxed) != this) return;
     fiber_control* const f = slot.owner.load(std::memory_order_relaxed);

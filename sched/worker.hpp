@@ -7,6 +7,8 @@
 #include <zsync/sched/run_queue.hpp>
 #include <zsync/timer/timer_queue.hpp>
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -15,6 +17,7 @@
 namespace zsync::detail {
 
 class scheduler;
+struct worker_listing;
 
 // The worker that the calling thread drives now; nullptr on a plain thread. Out of line and never inlined:
 // a fiber may be on another thread after any wait, so the compiler must not keep the thread-local's address.
@@ -79,9 +82,20 @@ class worker {
   // Cancels the fibers that are at home here.
   void cancel_all() noexcept;
 
+  void list_fibers(worker_listing& into) noexcept;
+  void answer_listing() noexcept;  // if somebody asks
+
   // Any thread.
   void give(fiber_control& f) noexcept;  // a claimed fiber of this worker, or a newborn
   void request_sweep() noexcept;         // cancel_all(), soon
+  // For a listing of its fibers; see listing.hpp.
+  bool ask(worker_listing& question) noexcept;         // false: somebody else asks
+  bool withdraw(worker_listing& question) noexcept;    // false: it is being answered
+  bool list_if_parked(worker_listing& into) noexcept;  // false: a thread drives it, so ask
+  bool signal_driver(int signal) noexcept;             // false: no thread drives it
+  [[nodiscard]] bool driven() const noexcept {
+    return driver_.load(std::memory_order_acquire) != driver::nobody;
+  }
   bool wake_if_asleep() noexcept;        // false: it was awake
   void wake() noexcept { io_->wake(); }  // its next block() returns at once
   [[nodiscard]] bool asleep() const noexcept { return state_.load(std::memory_order_relaxed) == sleeping; }
@@ -90,6 +104,7 @@ class worker {
   [[nodiscard]] fiber_control* take_shared() noexcept { return shared_.take_oldest(); }
   [[nodiscard]] std::size_t surplus() const noexcept { return newborns_.size() + shared_.size(); }
   [[nodiscard]] scheduler& owner() const noexcept { return owner_; }
+  [[nodiscard]] worker* outer() const noexcept { return outer_; }  // its thread, or a handler on it
   [[nodiscard]] unsigned index() const noexcept { return index_; }
 
   // Read by anybody, written by the worker.
@@ -135,6 +150,10 @@ class worker {
   bool give_stack(fiber_control& f) noexcept;
   void take_stack(fiber_control& f) noexcept;
   void settle(fiber_control& f) noexcept;
+  void answer() noexcept;
+  void describe(const fiber_control& f, worker_listing& into) const;
+  void take_wheel() noexcept;
+  void leave_wheel() noexcept;
   static int block_list(std::size_t size) noexcept;
 
   // The worker's thread only, in the order in which the hot path touches them.
@@ -175,7 +194,11 @@ class worker {
   alignas(64) inbox inbox_;
   std::atomic<std::uint32_t> state_{awake};
   std::atomic<std::uint32_t> visitors_{0};  // threads within give()
-  std::atomic<bool> sweep_{false};
+  std::atomic<bool> sweep_{false};          // answer() has something to do
+  std::atomic<worker_listing*> question_{nullptr};
+  enum class driver : std::uint8_t { nobody, thread, signalled, examiner };
+  std::atomic<driver> driver_{driver::nobody};
+  pthread_t thread_{};  // which drives it; written by it
 };
 
 }  // namespace zsync::detail

@@ -1,0 +1,128 @@
+#include <zsync/sched/listing.hpp>
+
+#include <zsync/fiber/backtrace.hpp>
+#include <zsync/sched/scheduler.hpp>
+
+#include <algorithm>
+#include <thread>
+
+namespace zsync::detail {
+namespace {
+
+constexpr std::size_t frames_max = 24;
+
+// What may be told of a fiber that might be another worker's by the time it is looked at: what never changes.
+fiber_record outline(const fiber_control& f) {
+  fiber_record r;
+  r.id = f.id;
+  r.cancelling = f.cancel_requested();
+  r.stack_size = f.stack_size;
+  r.spawned_at = f.spawned_at;
+  return r;
+}
+
+}  // namespace
+
+// Only its own worker makes a waiting fiber ready, so one that waits at home here stays while we look. Its
+// home is looked at again after its state: it may have moved, and begun to wait elsewhere, in between.
+void worker::describe(const fiber_control& f, worker_listing& into) const {
+  const bool waiting = f.is_waiting();
+  const bool here = f.home.load(std::memory_order_relaxed) == this && (!f.stealable || waiting);
+  fiber_record r = outline(f);
+  if (!here && &f != current_) {
+    into.fibers.push_back(std::move(r));
+    return;
+  }
+  if (f.name != nullptr) r.name = *f.name;
+  r.state = waiting ? fiber_state::waiting : &f == current_ ? fiber_state::running : fiber_state::ready;
+  if (waiting && f.waiting_in != nullptr) {
+    r.why = f.waiting_in->why();
+    r.on = f.waiting_in->on();
+    r.since = f.waiting_in->since();
+    r.until = f.waiting_in->until();
+  }
+  const void* frames[frames_max];
+  const stack_position at = &f == current_ ? position_here() : position_of_parked(f.context);
+  const std::size_t found = walk_frames(at, f.memory.bottom, f.memory.top, frames, frames_max);
+  r.frames_begin = into.frames.size();
+  r.frames_end = r.frames_begin + found;
+  into.frames.insert(into.frames.end(), frames, frames + found);
+  into.fibers.push_back(std::move(r));
+}
+
+void worker::list_fibers(worker_listing& into) noexcept {
+  try {
+    empty_inbox();
+    into.newborns = newborns_.size();
+    for (const fiber_control* f = ready_.front(); f != nullptr; f = f->next) {
+      if (f->context == nullptr) ++into.newborns;
+    }
+    owner_.stacks().for_each_slot([&](stack_slot& slot) {
+      if (slot.home.load(std::memory_order_relaxed) != this) return;
+      if (const fiber_control* const f = slot.owner.load(std::memory_order_relaxed)) describe(*f, into);
+    });
+    std::sort(into.fibers.begin(), into.fibers.end(), [](auto& a, auto& b) { return a.id < b.id; });
+  } catch (const std::bad_alloc&) {
+    into.cut_short = true;
+  }
+  into.done.store(true, std::memory_order_release);
+}
+
+void worker::answer() noexcept {
+  sweep_.exchange(false, std::memory_order_acq_rel);
+  if (owner_.stopping()) cancel_all();
+  answer_listing();
+}
+
+void worker::answer_listing() noexcept {
+  if (question_.load(std::memory_order_relaxed) == nullptr) return;
+  if (worker_listing* const question = question_.exchange(nullptr, std::memory_order_acq_rel))
+    list_fibers(*question);
+}
+
+bool worker::ask(worker_listing& question) noexcept {
+  worker_listing* nobody = nullptr;
+  if (!question_.compare_exchange_strong(nobody, &question, std::memory_order_acq_rel)) return false;
+  request_sweep();
+  return true;
+}
+
+bool worker::withdraw(worker_listing& question) noexcept {
+  worker_listing* ours = &question;
+  return question_.compare_exchange_strong(ours, nullptr, std::memory_order_acq_rel);
+}
+
+// Who drives a worker changes hands rarely, so whoever comes second waits in line.
+void worker::take_wheel() noexcept {
+  auto nobody = driver::nobody;
+  while (!driver_.compare_exchange_weak(nobody, driver::thread, std::memory_order_acq_rel)) {
+    nobody = driver::nobody;
+    std::this_thread::yield();
+  }
+}
+
+void worker::leave_wheel() noexcept {
+  auto thread = driver::thread;
+  while (!driver_.compare_exchange_weak(thread, driver::nobody, std::memory_order_acq_rel)) {
+    thread = driver::thread;
+    std::this_thread::yield();
+  }
+}
+
+bool worker::list_if_parked(worker_listing& into) noexcept {
+  auto nobody = driver::nobody;
+  if (!driver_.compare_exchange_strong(nobody, driver::examiner, std::memory_order_acq_rel)) return false;
+  list_fibers(into);
+  driver_.store(driver::nobody, std::memory_order_release);
+  return true;
+}
+
+bool worker::signal_driver(int signal) noexcept {
+  auto thread = driver::thread;
+  if (!driver_.compare_exchange_strong(thread, driver::signalled, std::memory_order_acq_rel)) return false;
+  const bool sent = ::pthread_kill(thread_, signal) == 0;
+  driver_.store(driver::thread, std::memory_order_release);
+  return sent;
+}
+
+}  // namespace zsync::detail
