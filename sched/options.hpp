@@ -27,8 +27,8 @@ struct runtime_options {
   // lately come within that time, so an idle runtime sleeps. Zero where CPU time matters more.
   std::chrono::nanoseconds spin_max = std::chrono::microseconds{50};
 
-  // How long the destructor waits for fibers that do not end although they are cancelled. Then it writes a list
-  // of them to stderr and ends the process.
+  // How long the destructor waits for fibers that do not end although they are cancelled. Then it writes a
+  // list of them to stderr and ends the process.
   std::chrono::nanoseconds shutdown_grace = std::chrono::seconds{30};
 
   // For tests of code that is to run under work_stealing: every wake moves such a fiber to another worker.
