@@ -165,7 +165,7 @@ void descriptor::claim_shared(op_list& woken) noexcept {
 }
 
 void descriptor::shut_down() noexcept {
-  if (kind_ != descriptor_kind::other) ::shutdown(fd_, SHUT_RDWR);
+  if (is_socket()) ::shutdown(fd_, SHUT_RDWR);
 }
 
 void descriptor::close() noexcept {

@@ -27,7 +27,8 @@ class engine;
 enum class descriptor_kind : std::uint8_t {
   stream_socket,  // a read that returns less than asked for has emptied it
   socket,         // that cannot be concluded: datagrams, listeners, streams that carry descriptors
-  other,          // no socket
+  other,          // no socket; non-blocking
+  shared_mode,    // no socket, and others rely on its mode, so that it may be blocking: standard streams
 };
 
 // What the next attempt would find. Readiness engines attempt unless it is `empty`; an event ends that.
@@ -49,6 +50,9 @@ class descriptor {
 
   [[nodiscard]] int fd() const noexcept { return fd_; }
   [[nodiscard]] descriptor_kind kind() const noexcept { return kind_; }
+  [[nodiscard]] bool is_socket() const noexcept {
+    return kind_ == descriptor_kind::stream_socket || kind_ == descriptor_kind::socket;
+  }
   [[nodiscard]] bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
 
   // Any thread, any number of times. Wakes whoever waits. A socket that somebody uses is shut down, so that
@@ -145,7 +149,7 @@ class descriptor {
   const int fd_;
   const descriptor_kind kind_;
   std::atomic<std::uint8_t> streak_{0};  // successes without a wait; a lost count does no harm
-  bool ended_ = false;                                                     // the home's thread
+  bool ended_ = false;                   // the home's thread
   expectation expects_[2] = {expectation::unknown, expectation::unknown};  // the home's thread
   op_list local_[2];                                                       // the home's thread
   std::atomic<engine*> home_{nullptr};  // set under the lock; cleared by the home's thread under the lock

@@ -54,6 +54,8 @@ std::int64_t call(op& o) noexcept {
       return o.connecting ? end_connect(o) : start_connect(o);
     case op_kind::ready:
       return look(o);
+    case op_kind::call:
+      return o.function(o);
     case op_kind::read_at:
       return ::pread(o.fd, o.data, o.size, o.offset);
     case op_kind::write_at:

@@ -32,9 +32,10 @@ enum class op_kind : std::uint8_t {
   accept,           // the result is a descriptor: non-blocking, closed on exec
   connect,          // data is a sockaddr of `size` bytes
   ready,            // nothing is moved: the result is 0 once `side` would not block
-  read_at,          // data, size, offset: files, which never would block but take their time
-  write_at,         //
-  sync_file,        // flags: 1 for the data alone
+  call,       // `function`, for what engines do not know: repeated whenever `side` may not block any more
+  read_at,    // data, size, offset: files, which never would block but take their time
+  write_at,   //
+  sync_file,  // flags: 1 for the data alone
 };
 
 struct op {
@@ -50,6 +51,14 @@ struct op {
     result = value;
     done = true;
   }
+  // A system call that may block for want of readiness at `side` of `fd`; as those do, it returns -1 and sets
+  // errno.
+  using function_type = std::int64_t (*)(op&) noexcept;
+
+  op(function_type what, direction way, void* argument) noexcept : op(op_kind::call, way, argument) {
+    function = what;
+  }
+
   [[nodiscard]] bool failed() const noexcept { return result < 0; }
 
   op_kind kind;
@@ -67,6 +76,7 @@ struct op {
   std::size_t size;
   std::int64_t offset = 0;
   std::int64_t result = 0;  // a count or a descriptor; below zero: a negated errno
+  function_type function = nullptr;
   parker* party = nullptr;  // whose wait ends with it
   descriptor* target = nullptr;
   op* next = nullptr;  // in the descriptor's list

@@ -1,5 +1,6 @@
 #include <zsync/fiber/control.hpp>
 #include <zsync/io/engine.hpp>
+#include <zsync/io/offload.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/worker.hpp>
@@ -64,6 +65,15 @@ void abandon(wait& w) noexcept {
   w.suspend();
 }
 
+// The kernel may write into the caller's buffer until it says that it is done.
+void await_completion(op& o) noexcept {
+  while (!o.done) {
+    wait w(wait_kind::io_other, o.target, wait::uncancellable | wait::unscoped | wait::anchored);
+    o.party = &w.party();
+    if (w.open()) w.suspend();
+  }
+}
+
 class performance {
  public:
   performance(descriptor& d, op& o, wait_kind why, clock::rep timeout) noexcept
@@ -77,7 +87,6 @@ class performance {
   std::error_code succeed_local(engine& here);
   int arm(engine& home, bool local) noexcept;
   step park(engine& here, bool local, std::error_code& ec);
-  void await_completion(engine& here) noexcept;
 
   descriptor& d_;
   op& o_;
@@ -106,7 +115,8 @@ std::error_code performance::run() {
         d_.pass_on_shared(o_.side);
         const std::error_code ec = conclude(d_, o_, {});
         visit_.end();
-        if (d_.hogs()) [[unlikely]] current_worker()->yield();
+        if (d_.hogs()) [[unlikely]]
+          current_worker()->yield();
         return ec;
       }
       if (d_.home() == nullptr && d_.settle(here)) {
@@ -190,24 +200,24 @@ performance::step performance::park(engine& here, bool local, std::error_code& e
     return step::finished;
   }
   const bool interrupted = !o_.done;
-  if (interrupted) await_completion(here);
+  if (interrupted) {
+    here.cancel(o_);
+    await_completion(o_);
+  }
   if (o_.result == -EINTR || o_.result == -EAGAIN ||
       (interrupted && cause == wake_cause::notified && o_.result == -ECANCELED && !d_.closed())) {
+    o_.done = false;
+    return step::again;
+  }
+  if (o_.kind == op_kind::call && !o_.failed()) {
+    // The kernel has only said that it may not block any more.
+    if (local) d_.expect(o_.side, expectation::ready);
     o_.done = false;
     return step::again;
   }
   if (local && !o_.failed()) d_.learn(o_, false);
   ec = conclude(d_, o_, cause == wake_cause::notified ? std::error_code() : cause_of(d_, cause));
   return step::finished;
-}
-
-// The kernel may write into the caller's buffer until it says that it is done.
-void performance::await_completion(engine& here) noexcept {
-  here.cancel(o_);
-  while (!o_.done) {
-    wait w(why_, &d_, wait::uncancellable | wait::unscoped | wait::anchored);
-    if (w.open()) w.suspend();
-  }
 }
 
 int milliseconds_left(deadline until) noexcept {
@@ -227,7 +237,7 @@ std::error_code perform_on_thread(descriptor& d, op& o, clock::rep timeout) {
   while (!o.attempt()) {
     pollfd set[2] = {{o.fd, static_cast<short>(o.side == direction::in ? POLLIN : POLLOUT), 0},
                      {-1, POLLIN, 0}};
-    if (d.kind() == descriptor_kind::other) set[1].fd = d.closing_signal();
+    if (!d.is_socket()) set[1].fd = d.closing_signal();
     const int n = ::poll(set, 2, milliseconds_left(until));
     if (d.closed()) return error::closed;
     if (n < 0 && errno != EINTR) return from_errno(errno);
@@ -248,6 +258,35 @@ std::error_code perform(descriptor& d, op& o, wait_kind why, clock::rep timeout)
     return std::make_error_code(std::errc::operation_canceled);
   }
   return performance(d, o, why, timeout).run();
+}
+
+std::error_code perform_on_file(int fd, op& o) {
+  o.fd = fd;
+  engine* const here = current_engine();
+  std::error_code ec;
+  if (here == nullptr || !here->completes()) {
+    offload(ec, [&o] {
+      static_cast<void>(o.attempt());
+      errno = o.failed() ? static_cast<int>(-o.result) : 0;
+      return o.result;
+    });
+    return ec;
+  }
+  wait w(wait_kind::io_other, nullptr, wait::cancellable | wait::anchored);
+  if (!w.open()) return std::make_error_code(std::errc::operation_canceled);
+  o.party = &w.party();
+  here->submit(o);
+  const wake_cause cause = w.suspend();
+  if (!o.done) {
+    here->cancel(o);
+    await_completion(o);
+  }
+  if (!o.failed()) return {};
+  if (o.result == -ECANCELED && cause != wake_cause::notified) {
+    return std::make_error_code(cause == wake_cause::timed_out ? std::errc::timed_out
+                                                               : std::errc::operation_canceled);
+  }
+  return from_errno(-o.result);
 }
 
 std::error_code pause(clock::duration d) {

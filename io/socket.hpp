@@ -2,6 +2,7 @@
 #pragma once
 
 #include <zsync/io/descriptor.hpp>
+#include <zsync/io/perform.hpp>
 #include <zsync/io/socket_address.hpp>
 
 #include <system_error>
@@ -57,4 +58,46 @@ inline void set_option(const descriptor_ptr& d, int level, int name, int value, 
 int get_option(const descriptor_ptr& d, int level, int name, std::error_code& ec);
 
 }  // namespace detail
+
+// What every socket has. `Socket` owns a descriptor; see descriptor_owner.
+template <class Socket>
+class socket_calls {
+ public:
+  [[nodiscard]] socket_address local_address(std::error_code& ec) const {
+    return detail::local_address(d(), ec);
+  }
+  [[nodiscard]] socket_address local_address() const {
+    std::error_code ec;
+    socket_address a = local_address(ec);
+    detail::throw_if(ec, "local_address");
+    return a;
+  }
+
+  // Of what it is connected to.
+  [[nodiscard]] socket_address peer_address(std::error_code& ec) const {
+    return detail::peer_address(d(), ec);
+  }
+  [[nodiscard]] socket_address peer_address() const {
+    std::error_code ec;
+    socket_address a = peer_address(ec);
+    detail::throw_if(ec, "peer_address");
+    return a;
+  }
+
+  // Bytes that the kernel may hold; it doubles and bounds what is asked for.
+  void set_send_buffer_size(int bytes) { set(SOL_SOCKET, SO_SNDBUF, bytes, "set_send_buffer_size"); }
+  void set_receive_buffer_size(int bytes) { set(SOL_SOCKET, SO_RCVBUF, bytes, "set_receive_buffer_size"); }
+
+ protected:
+  void set(int level, int name, int value, const char* what) {
+    std::error_code ec;
+    detail::set_option(d(), level, name, value, ec);
+    detail::throw_if(ec, what);
+  }
+
+ private:
+  [[nodiscard]] const detail::descriptor_ptr& d() const noexcept {
+    return static_cast<const Socket*>(this)->stream_descriptor();
+  }
+};
 }  // namespace zsync

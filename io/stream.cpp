@@ -1,4 +1,6 @@
 #include <zsync/io/perform.hpp>
+#include <zsync/io/plain_io.hpp>
+#include <zsync/io/sigpipe.hpp>
 #include <zsync/io/stream.hpp>
 
 #include <fcntl.h>
@@ -25,11 +27,16 @@ bool usable(const descriptor_ptr& d, std::error_code& ec) noexcept {
   return false;
 }
 
-bool is_socket(const descriptor& d) noexcept { return d.kind() != descriptor_kind::other; }
-
 std::size_t receive(descriptor& d, void* to, std::size_t size, int flags, std::error_code& ec) {
-  op o(is_socket(d) ? op_kind::receive : op_kind::read, direction::in, to, size, flags);
-  ec = perform(d, o, wait_kind::io_read, d.read_timeout.load(std::memory_order_relaxed));
+  const clock::rep timeout = d.read_timeout.load(std::memory_order_relaxed);
+  if (d.is_socket()) [[likely]] {
+    op o(op_kind::receive, direction::in, to, size, flags);
+    ec = perform(d, o, wait_kind::io_read, timeout);
+    return ec ? 0 : static_cast<std::size_t>(o.result);
+  }
+  iovec vector{to, size};
+  op o(d.kind() == descriptor_kind::shared_mode ? &read_shared : &read_own, direction::in, &vector);
+  ec = perform(d, o, wait_kind::io_read, timeout);
   return ec ? 0 : static_cast<std::size_t>(o.result);
 }
 
@@ -79,7 +86,7 @@ std::size_t read_exact(const descriptor_ptr& d, mutable_buffer to, std::error_co
 std::size_t read_vector(const descriptor_ptr& d, std::span<const mutable_buffer> to, std::error_code& ec) {
   if (!usable(d, ec)) return 0;
   const mutable_buffer first = first_of(to);
-  if (first.size() == 0 || to.size() == 1 || !is_socket(*d)) return read_some(d, first, ec);
+  if (first.size() == 0 || to.size() == 1 || !d->is_socket()) return read_some(d, first, ec);
   std::array<iovec, vector_max> vector;
   msghdr message{};
   message.msg_iov = vector.data();
@@ -116,7 +123,7 @@ void read_until(const descriptor_ptr& d, std::string& to, std::string_view delim
   ec.clear();
   if (!usable(d, ec)) return;
   std::array<char, 512> window;
-  const bool looks = is_socket(*d);
+  const bool looks = d->is_socket();
   while (!to.ends_with(delimiter)) {
     if (to.size() >= limit) {
       ec = error::limit_exceeded;
@@ -148,9 +155,15 @@ std::size_t write_some(const descriptor_ptr& d, const_buffer from, std::error_co
     ec.clear();
     return 0;
   }
-  op o(is_socket(*d) ? op_kind::send : op_kind::write, direction::out, const_cast<std::byte*>(from.data()),
-       from.size());
-  ec = perform(*d, o, wait_kind::io_write, d->write_timeout.load(std::memory_order_relaxed));
+  const clock::rep timeout = d->write_timeout.load(std::memory_order_relaxed);
+  if (d->is_socket()) [[likely]] {
+    op o(op_kind::send, direction::out, const_cast<std::byte*>(from.data()), from.size());
+    ec = perform(*d, o, wait_kind::io_write, timeout);
+    return ec ? 0 : static_cast<std::size_t>(o.result);
+  }
+  iovec vector{const_cast<std::byte*>(from.data()), from.size()};
+  op o(d->kind() == descriptor_kind::shared_mode ? &write_shared : &write_own, direction::out, &vector);
+  ec = perform(*d, o, wait_kind::io_write, timeout);
   return ec ? 0 : static_cast<std::size_t>(o.result);
 }
 
@@ -167,7 +180,7 @@ std::size_t write_all(const descriptor_ptr& d, const_buffer from, std::error_cod
 std::size_t write_vector(const descriptor_ptr& d, std::span<const const_buffer> from, std::error_code& ec) {
   if (!usable(d, ec)) return 0;
   const const_buffer first = first_of(from);
-  if (first.size() == 0 || from.size() == 1 || !is_socket(*d)) return write_some(d, first, ec);
+  if (first.size() == 0 || from.size() == 1 || !d->is_socket()) return write_some(d, first, ec);
   std::array<iovec, vector_max> vector;
   msghdr message{};
   message.msg_iov = vector.data();
@@ -177,29 +190,40 @@ std::size_t write_vector(const descriptor_ptr& d, std::span<const const_buffer> 
   return ec ? 0 : static_cast<std::size_t>(o.result);
 }
 
+namespace {
+
+struct file_part {
+  int file;
+  off_t position;
+  std::size_t count;
+};
+
+std::int64_t send_part(op& o) noexcept {
+  auto& part = *static_cast<file_part*>(o.data);
+  return without_sigpipe(
+      [&] { return ::sendfile(o.fd, part.file, &part.position, std::min(part.count, sendfile_max)); });
+}
+
+}  // namespace
+
 std::size_t send_file(const descriptor_ptr& d, int file, std::uint64_t offset, std::size_t count,
                       std::error_code& ec) {
   ec.clear();
   if (!usable(d, ec)) return 0;
-  // Here the descriptor's own mode decides whether the call blocks.
-  if (const int mode = ::fcntl(d->fd(), F_GETFL); mode >= 0 && (mode & O_NONBLOCK) == 0) {
-    ::fcntl(d->fd(), F_SETFL, mode | O_NONBLOCK);
+  make_nonblocking(*d);  // the call has no flag of its own for this
+  file_part part{file, static_cast<off_t>(offset), count};
+  while (part.count != 0) {
+    op o(&send_part, direction::out, &part);
+    ec = perform(*d, o, wait_kind::io_write, d->write_timeout.load(std::memory_order_relaxed));
+    if (ec || o.result == 0) break;  // 0: the end of the file
+    part.count -= static_cast<std::size_t>(o.result);
   }
-  std::size_t done = 0;
-  auto position = static_cast<off_t>(offset);
-  while (done < count) {
-    wait_ready(d, direction::out, ec);
-    if (ec) break;
-    const ssize_t n = ::sendfile(d->fd(), file, &position, std::min(count - done, sendfile_max));
-    if (n == 0) break;  // the end of the file
-    if (n > 0) {
-      done += static_cast<std::size_t>(n);
-    } else if (errno != EAGAIN && errno != EINTR) {
-      ec = {errno, std::system_category()};
-      break;
-    }
-  }
-  return done;
+  return count - part.count;
+}
+
+void make_nonblocking(const descriptor& d) noexcept {
+  const int mode = ::fcntl(d.fd(), F_GETFL);
+  if (mode >= 0 && (mode & O_NONBLOCK) == 0) ::fcntl(d.fd(), F_SETFL, mode | O_NONBLOCK);
 }
 
 void wait_ready(const descriptor_ptr& d, direction side, std::error_code& ec) {

@@ -46,7 +46,7 @@ std::vector<socket_address> addresses_of(std::string_view host, std::uint16_t po
 // ---- tcp_stream ----
 
 tcp_stream::tcp_stream(from_fd_t, int fd)
-    : descriptor_owner(descriptor_ptr::adopt(fd, descriptor_kind::stream_socket)) {}
+    : stream_socket(descriptor_ptr::adopt(fd, descriptor_kind::stream_socket)) {}
 
 tcp_stream tcp_stream::connect(const socket_address& to, std::error_code& ec) {
   descriptor_ptr d = detail::make_socket(to.native_family(), SOCK_STREAM, descriptor_kind::stream_socket, ec);
@@ -75,15 +75,6 @@ tcp_stream tcp_stream::connect(std::string_view host, std::uint16_t port) {
   tcp_stream connected = connect(host, port, ec);
   throw_if(ec, "connect");
   return connected;
-}
-
-void tcp_stream::shutdown(shutdown_how how, std::error_code& ec) {
-  detail::shut_down(stream_descriptor(), how, ec);
-}
-void tcp_stream::shutdown(shutdown_how how) {
-  std::error_code ec;
-  shutdown(how, ec);
-  throw_if(ec, "shutdown");
 }
 
 void tcp_stream::set_nodelay(bool on, std::error_code& ec) {
@@ -135,52 +126,6 @@ void tcp_stream::set_linger(std::chrono::seconds d) {
   throw_if(ec, "set_linger");
 }
 
-void tcp_stream::set_send_buffer_size(int bytes) {
-  std::error_code ec;
-  set_option(stream_descriptor(), SOL_SOCKET, SO_SNDBUF, bytes, ec);
-  throw_if(ec, "set_send_buffer_size");
-}
-
-void tcp_stream::set_receive_buffer_size(int bytes) {
-  std::error_code ec;
-  set_option(stream_descriptor(), SOL_SOCKET, SO_RCVBUF, bytes, ec);
-  throw_if(ec, "set_receive_buffer_size");
-}
-
-socket_address tcp_stream::local_address(std::error_code& ec) const {
-  return detail::local_address(stream_descriptor(), ec);
-}
-socket_address tcp_stream::local_address() const {
-  std::error_code ec;
-  socket_address a = local_address(ec);
-  throw_if(ec, "local_address");
-  return a;
-}
-socket_address tcp_stream::peer_address(std::error_code& ec) const {
-  return detail::peer_address(stream_descriptor(), ec);
-}
-socket_address tcp_stream::peer_address() const {
-  std::error_code ec;
-  socket_address a = peer_address(ec);
-  throw_if(ec, "peer_address");
-  return a;
-}
-
-std::size_t tcp_stream::sendfile(int file, std::uint64_t offset, std::size_t count, std::error_code& ec) {
-  return detail::send_file(stream_descriptor(), file, offset, count, ec);
-}
-std::size_t tcp_stream::sendfile(int file, std::uint64_t offset, std::size_t count) {
-  std::error_code ec;
-  const std::size_t n = sendfile(file, offset, count, ec);
-  if (ec) detail::fail_transfer(ec, "sendfile", n);
-  return n;
-}
-
-std::pair<read_half, write_half> tcp_stream::split() {
-  const tcp_stream whole = std::move(*this);
-  return {read_half(whole.stream_descriptor()), write_half(whole.stream_descriptor())};
-}
-
 // ---- tcp_listener ----
 
 tcp_listener::tcp_listener(from_fd_t, int fd)
@@ -218,16 +163,6 @@ tcp_stream tcp_listener::accept() {
   tcp_stream accepted = accept(ec);
   throw_if(ec, "accept");
   return accepted;
-}
-
-socket_address tcp_listener::local_address(std::error_code& ec) const {
-  return detail::local_address(stream_descriptor(), ec);
-}
-socket_address tcp_listener::local_address() const {
-  std::error_code ec;
-  socket_address a = local_address(ec);
-  throw_if(ec, "local_address");
-  return a;
 }
 
 }  // namespace zsync

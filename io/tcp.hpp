@@ -1,8 +1,7 @@
 // TCP connections and listeners.
 #pragma once
 
-#include <zsync/io/socket.hpp>
-#include <zsync/io/stream.hpp>
+#include <zsync/io/stream_socket.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -18,7 +17,7 @@ struct keepalive_options {
 };
 
 // A connection. Movable; the thread-safety and the forms of its calls are those of stream.hpp.
-class tcp_stream : public descriptor_owner, public reads_bytes<tcp_stream>, public writes_bytes<tcp_stream> {
+class tcp_stream : public stream_socket<tcp_stream> {
  public:
   tcp_stream() noexcept = default;  // as if closed
   // Takes over a connected socket. Throws std::bad_alloc, and then has closed it.
@@ -33,11 +32,6 @@ class tcp_stream : public descriptor_owner, public reads_bytes<tcp_stream>, publ
   static tcp_stream connect(std::string_view host, std::uint16_t port, std::error_code& ec);
   static tcp_stream connect(const socket_address& to);
   static tcp_stream connect(const socket_address& to, std::error_code& ec);
-
-  // What is written has been sent, or nothing more is read. The peer reads the end of the stream after
-  // shutdown_send.
-  void shutdown(shutdown_how how);
-  void shutdown(shutdown_how how, std::error_code& ec);
 
   // Small writes are sent at once rather than gathered while data is unacknowledged.
   void set_nodelay(bool on);
@@ -55,25 +49,9 @@ class tcp_stream : public descriptor_owner, public reads_bytes<tcp_stream>, publ
   // once.
   void set_linger(std::chrono::seconds d);
 
-  void set_send_buffer_size(int bytes);
-  void set_receive_buffer_size(int bytes);
-
-  [[nodiscard]] socket_address local_address() const;
-  [[nodiscard]] socket_address local_address(std::error_code& ec) const;
-  [[nodiscard]] socket_address peer_address() const;
-  [[nodiscard]] socket_address peer_address(std::error_code& ec) const;
-
-  // Sends `count` bytes of an open file from `offset` on, or those there are, without copying them through
-  // the program. Returns how many went out, also with an error.
-  std::size_t sendfile(int file, std::uint64_t offset, std::size_t count);
-  std::size_t sendfile(int file, std::uint64_t offset, std::size_t count, std::error_code& ec);
-
-  // Two objects in place of this one, which is empty then.
-  [[nodiscard]] std::pair<read_half, write_half> split();
-
  private:
   friend class tcp_listener;
-  explicit tcp_stream(detail::descriptor_ptr d) noexcept : descriptor_owner(std::move(d)) {}
+  explicit tcp_stream(detail::descriptor_ptr d) noexcept : stream_socket(std::move(d)) {}
 };
 
 struct listen_options {
@@ -84,7 +62,7 @@ struct listen_options {
 };
 
 // Accepts connections. From fibers of any worker and from plain threads, several at a time.
-class tcp_listener : public descriptor_owner {
+class tcp_listener : public descriptor_owner, public socket_calls<tcp_listener> {
  public:
   tcp_listener() noexcept = default;  // as if closed
   // Takes over a listening socket and makes it non-blocking.
@@ -102,9 +80,6 @@ class tcp_listener : public descriptor_owner {
   // and the next call waits a little first, longer each time, so that a loop around it does not spin.
   tcp_stream accept();
   tcp_stream accept(std::error_code& ec);
-
-  [[nodiscard]] socket_address local_address() const;
-  [[nodiscard]] socket_address local_address(std::error_code& ec) const;
 
  private:
   explicit tcp_listener(detail::descriptor_ptr d) noexcept : descriptor_owner(std::move(d)) {}

@@ -133,6 +133,7 @@ class uring final : public engine {
       case op_kind::send:
       case op_kind::send_message:
       case op_kind::write:
+      case op_kind::call:
         return what != expectation::empty;
       case op_kind::receive:
       case op_kind::receive_message:
@@ -210,6 +211,7 @@ void fill(io_uring_sqe& e, const op& o) noexcept {
       ::io_uring_prep_connect(&e, o.fd, static_cast<const sockaddr*>(o.data), static_cast<socklen_t>(o.size));
       break;
     case op_kind::ready:
+    case op_kind::call:
       ::io_uring_prep_poll_add(&e, o.fd, o.side == direction::in ? POLLIN : POLLOUT);
       break;
     case op_kind::sync_file:
@@ -307,7 +309,8 @@ void uring::complete(op& o, int result) noexcept {
   }
   o.at = op::outside;
   if (o.listed == op::local) o.target->unlist_local(o);
-  o.finish(o.kind == op_kind::ready && result > 0 ? 0 : result);
+  const bool polled = o.kind == op_kind::ready || o.kind == op_kind::call;
+  o.finish(polled && result > 0 ? 0 : result);
   if (claim(o)) resume_anywhere(o);
 }
 
