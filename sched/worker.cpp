@@ -201,12 +201,10 @@ void worker::sort_in(fiber_control& f) noexcept {
 fiber_control* worker::steal() noexcept {
   const unsigned workers = owner_.size();
   if (workers == 1) return nullptr;
-  random_ ^= random_ << 13;  // Marsaglia's xorshift: victims in no particular order
-  random_ ^= random_ >> 17;
-  random_ ^= random_ << 5;
+  const std::uint32_t first = random();  // victims in no particular order
   fiber_control* stolen = nullptr;
   for (unsigned i = 0; i < workers && stolen == nullptr; ++i) {
-    worker& victim = owner_.at((random_ + i) % workers);
+    worker& victim = owner_.at((first + i) % workers);
     if (&victim == this) continue;
     if (stolen = victim.take_newborn(); stolen != nullptr) {
       count.newborns_stolen.add();

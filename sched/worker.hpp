@@ -77,6 +77,12 @@ class worker {
   [[nodiscard]] clock::time_point roughly_now() const noexcept { return now_; }
   [[nodiscard]] std::uint64_t next_id() noexcept;
   void note_end() noexcept;  // the calling fiber is about to end
+  [[nodiscard]] std::uint32_t random() noexcept {  // never 0; Marsaglia's xorshift
+    random_ ^= random_ << 13;
+    random_ ^= random_ >> 17;
+    random_ ^= random_ << 5;
+    return random_;
+  }
   void* allocate(std::size_t size);
   void deallocate(void* block, std::size_t size) noexcept;
   // Cancels the fibers that are at home here.
