@@ -1,24 +1,36 @@
 // The whole public surface of zsync.
 #pragma once
 
+#include <zsync/channel/async.hpp>
+#include <zsync/channel/await.hpp>
 #include <zsync/channel/barrier.hpp>
 #include <zsync/channel/channel.hpp>
 #include <zsync/channel/condition_variable.hpp>
 #include <zsync/channel/condition_variable_any.hpp>
+#include <zsync/channel/coroutine.hpp>
 #include <zsync/channel/event.hpp>
+#include <zsync/channel/future.hpp>
 #include <zsync/channel/interval.hpp>
 #include <zsync/channel/latch.hpp>
 #include <zsync/channel/mutex.hpp>
+#include <zsync/channel/on_channel.hpp>
+#include <zsync/channel/on_future.hpp>
+#include <zsync/channel/on_join.hpp>
 #include <zsync/channel/once.hpp>
 #include <zsync/channel/oneshot.hpp>
+#include <zsync/channel/packaged_task.hpp>
+#include <zsync/channel/promise.hpp>
 #include <zsync/channel/receiver.hpp>
 #include <zsync/channel/recursive_mutex.hpp>
+#include <zsync/channel/select.hpp>
 #include <zsync/channel/semaphore.hpp>
 #include <zsync/channel/sender.hpp>
 #include <zsync/channel/shared_mutex.hpp>
 #include <zsync/channel/status.hpp>
 #include <zsync/channel/timed_mutex.hpp>
 #include <zsync/channel/wait_group.hpp>
+#include <zsync/channel/when_all.hpp>
+#include <zsync/channel/when_any.hpp>
 #include <zsync/io/buffer.hpp>
 #include <zsync/io/buffered.hpp>
 #include <zsync/io/copy.hpp>

@@ -1,0 +1,269 @@
+// A result that is not there yet, as std::future and std::shared_future.
+#pragma once
+
+#include <zsync/channel/future_state.hpp>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace zsync {
+
+template <class T>
+class promise;
+template <class T>
+class future;
+template <class T>
+class shared_future;
+
+using std::future_errc;
+using std::future_error;
+using std::future_status;
+
+namespace detail {
+
+struct future_access;
+
+template <class T>
+struct unwrapped {
+  using type = T;
+};
+template <class T>
+struct unwrapped<future<T>> {
+  using type = T;
+};
+template <class T>
+inline constexpr bool is_future = false;
+template <class T>
+inline constexpr bool is_future<future<T>> = true;
+
+// What then()'s function gets: the value where it takes that, else the future.
+template <class F, class T>
+inline constexpr bool takes_value = std::is_invocable_v<F, T>;
+template <class F>
+inline constexpr bool takes_value<F, void> = std::is_invocable_v<F>;
+
+template <class F, class T, bool = takes_value<F, T>>
+struct then_call : std::invoke_result<F, T> {};
+template <class F>
+struct then_call<F, void, true> : std::invoke_result<F> {};
+template <class F, class T>
+struct then_call<F, T, false> : std::invoke_result<F, future<T>> {};
+
+template <class Returned, class T, class F>
+future<typename unwrapped<Returned>::type> continue_with(future<T> from, F&& f);
+
+// What a shared future gives to each who asks.
+template <class T>
+struct shared_result {
+  using type = const T&;
+};
+template <class T>
+struct shared_result<T&> {
+  using type = T&;
+};
+template <>
+struct shared_result<void> {
+  using type = void;
+};
+
+// What both kinds of future can be asked. Waiting is a cancellation point and obeys deadline scopes.
+template <class T>
+class future_base {
+ public:
+  [[nodiscard]] bool valid() const noexcept { return state_ != nullptr; }
+  [[nodiscard]] bool is_ready() const { return state().is_ready(); }
+
+  void wait() const { state().wait(deadline::never()); }
+  template <class Rep, class Period>
+  future_status wait_for(std::chrono::duration<Rep, Period> at_most) const {
+    return state().wait(deadline::after(at_most)) ? future_status::ready : future_status::timeout;
+  }
+  template <class Clock, class Duration>
+  future_status wait_until(std::chrono::time_point<Clock, Duration> point) const {
+    return state().wait(deadline::at(point)) ? future_status::ready : future_status::timeout;
+  }
+
+ protected:
+  friend struct future_access;
+
+  future_base() noexcept = default;
+  explicit future_base(future_state<T>* adopted) noexcept : state_(adopted) {}
+  future_base(future_base&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  ~future_base() {
+    if (state_ != nullptr) state_->drop_future();
+  }
+  void swap(future_base& other) noexcept { std::swap(state_, other.state_); }
+
+  // Throws no_state for a future that has none.
+  [[nodiscard]] future_state<T>& state() const {
+    if (state_ == nullptr) [[unlikely]]
+      future_state_base::throw_error(future_errc::no_state);
+    return *state_;
+  }
+
+  future_state<T>* state_ = nullptr;
+};
+
+}  // namespace detail
+
+// Used by one fiber or thread at a time; its promise may be anywhere. co_await works on it: see
+// coroutine.hpp.
+template <class T>
+class [[nodiscard]] future : public detail::future_base<T> {
+ public:
+  future() noexcept = default;
+  future(future&&) noexcept = default;
+  future& operator=(future&& other) noexcept {
+    future(std::move(other)).swap(*this);
+    return *this;
+  }
+
+  // Waits for the result and returns it, or rethrows. Afterwards the future is not valid.
+  T get() {
+    this->state().wait(deadline::never());
+    const future used = std::move(*this);
+    if constexpr (std::is_void_v<T>) {
+      (void)used.state_->value();
+    } else if constexpr (std::is_reference_v<T>) {
+      return static_cast<T>(*used.state_->value());
+    } else {
+      return std::move(used.state_->value());
+    }
+  }
+
+  shared_future<T> share() noexcept { return shared_future<T>(std::move(*this)); }
+
+  // The result of f(value), or of f(future) if it takes that. f runs where the result is set, as part of
+  // setting it, or here and now if it is there already: it should be short, and spawn what is not. An f that
+  // takes a value is skipped by an exception, which goes on to the result. If f returns a future, the result
+  // is that future's. This future is not valid afterwards.
+  template <class F>
+  auto then(F&& f) {
+    using returned = typename detail::then_call<std::decay_t<F>, T>::type;
+    return detail::continue_with<returned>(std::move(*this), std::forward<F>(f));
+  }
+
+ private:
+  friend struct detail::future_access;
+  explicit future(detail::future_state<T>* adopted) noexcept : detail::future_base<T>(adopted) {}
+};
+
+// Copies share one result; each may be used by another fiber or thread.
+template <class T>
+class [[nodiscard]] shared_future : public detail::future_base<T> {
+  using base = detail::future_base<T>;
+
+ public:
+  shared_future() noexcept = default;
+  shared_future(future<T>&& other) noexcept : base(std::move(other)) {}  // NOLINT: implicit, as in std
+  shared_future(shared_future&&) noexcept = default;
+  shared_future(const shared_future& other) noexcept : base(other.state_) {
+    if (this->state_ == nullptr) return;
+    this->state_->retain();
+    this->state_->add_future();
+  }
+  shared_future& operator=(shared_future other) noexcept {
+    other.swap(*this);
+    return *this;
+  }
+
+  // Waits for the result: a reference to it, or its exception.
+  typename detail::shared_result<T>::type get() const {
+    this->state().wait(deadline::never());
+    if constexpr (std::is_void_v<T>) {
+      (void)this->state_->value();
+    } else if constexpr (std::is_reference_v<T>) {
+      return static_cast<T>(*this->state_->value());
+    } else {
+      return this->state_->value();
+    }
+  }
+};
+
+namespace detail {
+
+// Makes futures and shows what is behind them.
+struct future_access {
+  template <class T>
+  static future<T> make(state_ref<future_state<T>> state) noexcept {
+    return future<T>(state.detach());
+  }
+  template <class T>
+  static future_state<T>& state(const future_base<T>& f) {
+    return f.state();
+  }
+};
+
+// Calls `run` with what is to run next as soon as the state is ready; here and now if it is already. `run`
+// keeps the state alive, by a future.
+template <class Run>
+void when_ready(future_state_base& state, Run run) {
+  struct node final : continuation {
+    explicit node(Run&& r) : call(std::move(r)) {}
+    void run(continuation_list& more) noexcept override {
+      const std::unique_ptr<node> self(this);
+      call(more);
+    }
+    Run call;
+  };
+  auto owned = std::make_unique<node>(std::move(run));
+  if (state.add(*owned)) {
+    (void)owned.release();
+    return;
+  }
+  continuation_list now;
+  now.add(*owned.release());
+  now.run_all();
+}
+
+// Gives `to`, which the caller has begun, the result of `from`.
+template <class T>
+void forward_result(future<T> from, state_ref<future_state<T>> to) {
+  future_state_base& state = future_access::state(from);
+  when_ready(state, [from = std::move(from), to = std::move(to)](continuation_list& more) mutable {
+    to->keep_result_of([&]() -> T { return from.get(); });
+    to->publish(more);
+  });
+}
+
+template <class F, class T>
+decltype(auto) call_with(F& f, future<T>& from) {
+  if constexpr (!takes_value<F, T>) {
+    return std::invoke(std::move(f), std::move(from));
+  } else if constexpr (std::is_void_v<T>) {
+    from.get();
+    return std::invoke(std::move(f));
+  } else {
+    return std::invoke(std::move(f), from.get());
+  }
+}
+
+template <class Returned, class T, class F>
+future<typename unwrapped<Returned>::type> continue_with(future<T> from, F&& f) {
+  using result = typename unwrapped<Returned>::type;
+  state_ref<future_state<result>> to(new future_state<result>);
+  (void)to->begin();
+  auto outcome = future_access::make<result>(to);
+  future_state_base& state = future_access::state(from);
+  when_ready(state, [from = std::move(from), to = std::move(to),
+                     call = std::decay_t<F>(std::forward<F>(f))](continuation_list& more) mutable {
+    if constexpr (is_future<Returned>) {
+      try {
+        forward_result(Returned(call_with(call, from)), to);
+        return;
+      } catch (...) {
+        to->set_error(std::current_exception());
+      }
+    } else {
+      to->keep_result_of([&]() -> result { return call_with(call, from); });
+    }
+    to->publish(more);
+  });
+  return outcome;
+}
+
+}  // namespace detail
+}  // namespace zsync

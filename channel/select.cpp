@@ -1,0 +1,107 @@
+#include <zsync/channel/select.hpp>
+
+#include <zsync/sched/worker.hpp>
+
+#include <cstdint>
+
+namespace zsync::detail {
+
+namespace {
+
+// Where to begin, so that of several cases that are always ready each has its turn.
+std::size_t random_below(std::size_t n) noexcept {
+  worker* const here = current_worker();
+  const std::uint64_t random =
+      here != nullptr ? here->random()
+                      : static_cast<std::uint32_t>(clock::now().time_since_epoch().count() * 2654435761);
+  return static_cast<std::size_t>((random * n) >> 32);
+}
+
+}  // namespace
+
+class selection {
+ public:
+  explicit selection(std::span<select_case* const> cases) noexcept
+      : cases_(cases), start_(random_below(cases.size())) {
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      if (cases[i]->part == select_case::role::fallback) fallback_ = i;
+      if (cases[i]->part != select_case::role::timer || cases[i]->until >= until_) continue;
+      until_ = cases[i]->until;
+      timer_ = i;
+    }
+  }
+
+  std::size_t run() {
+    for (;;) {
+      if (const std::size_t fired = attempt_all(); fired != none) return fired;
+      if (fallback_ != none) return fallback_;
+      if (const std::size_t fired = wait_for_one(); fired != none) return fired;
+    }
+  }
+
+ private:
+  static constexpr std::size_t none = ~std::size_t{0};
+
+  [[nodiscard]] std::size_t at(std::size_t nth) const noexcept {
+    const std::size_t i = start_ + nth;
+    return i < cases_.size() ? i : i - cases_.size();
+  }
+  [[nodiscard]] bool is_source(std::size_t i) const noexcept {
+    return cases_[i]->part == select_case::role::source;
+  }
+
+  std::size_t attempt_all() {
+    for (std::size_t nth = 0; nth < cases_.size(); ++nth) {
+      const std::size_t i = at(nth);
+      if (is_source(i) && cases_[i]->looks_ready() && cases_[i]->attempt()) return i;
+    }
+    return none;
+  }
+
+  // none: what ended the wait came to nothing, so all have to be tried again.
+  std::size_t wait_for_one() {
+    wait w(wait_kind::select, this, wait::cancellable);
+    if (!w.open()) w.throw_unless_notified();
+
+    std::size_t ready = none;
+    std::size_t enlisted = 0;
+    for (; enlisted < cases_.size() && ready == none; ++enlisted) {
+      const std::size_t i = at(enlisted);
+      if (!is_source(i)) continue;
+      waiter& place = cases_[i]->place.emplace(w, static_cast<std::uint16_t>(i));
+      if (!cases_[i]->enlist(place)) ready = i;
+    }
+    // Something became ready meanwhile: then we end the wait ourselves, unless somebody was faster.
+    if (ready != none && w.party().claim()) {
+      withdraw(enlisted, ready);
+      return cases_[ready]->attempt() ? ready : none;
+    }
+
+    const wake_cause why = w.suspend(until_);
+    const std::size_t fired = w.fired();  // to be kept: withdrawing may wait
+    withdraw(enlisted, why == wake_cause::notified ? fired : ready);
+    if (why == wake_cause::notified) [[likely]]
+      return cases_[fired]->complete() ? fired : none;
+    if (why == wake_cause::timed_out && !w.scope_expired()) return timer_;
+    w.throw_unless_notified();
+    return none;
+  }
+
+  // All but one that is known to be out of its queue.
+  void withdraw(std::size_t enlisted, std::size_t except) noexcept {
+    for (std::size_t nth = 0; nth < enlisted; ++nth) {
+      const std::size_t i = at(nth);
+      if (i != except && is_source(i)) cases_[i]->withdraw(*cases_[i]->place);
+    }
+  }
+
+  const std::span<select_case* const> cases_;
+  const std::size_t start_;
+  deadline until_;
+  std::size_t timer_ = none;
+  std::size_t fallback_ = none;
+};
+
+std::size_t select_one(std::span<select_case* const> cases) { return selection(cases).run(); }
+
+}  // namespace zsync::detail

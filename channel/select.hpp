@@ -1,0 +1,75 @@
+// Waiting for several things at once, and doing exactly one of them.
+//
+//     select(on_recv(requests, [&](std::optional<request> r) { ... }),
+//            on_send(answers, answer, [] { ... }),
+//            after(1s, [] { ... }));
+#pragma once
+
+#include <zsync/channel/on_channel.hpp>
+#include <zsync/channel/on_future.hpp>
+#include <zsync/channel/on_join.hpp>
+#include <zsync/sched/select_case.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <utility>
+
+namespace zsync {
+
+namespace detail {
+
+// Waits until one of the cases has fired, and returns which. Allocates nothing, however many there are.
+std::size_t select_one(std::span<select_case* const> cases);
+
+template <class F>
+class after_case final : public select_case {
+ public:
+  after_case(deadline when, F handler) : select_case(role::timer, when), handler_(std::move(handler)) {}
+  void run() override { std::invoke(handler_); }
+
+ private:
+  F handler_;
+};
+
+template <class F>
+class otherwise_case final : public select_case {
+ public:
+  explicit otherwise_case(F handler) : select_case(role::fallback), handler_(std::move(handler)) {}
+  void run() override { std::invoke(handler_); }
+
+ private:
+  F handler_;
+};
+
+}  // namespace detail
+
+// Waits until one of the cases can go on, does it, calls its handler and returns its index. Of several that
+// could, none is preferred, so none starves. A case on a closed channel can always go on. The same channel
+// may stand in several cases, in both directions too; a select never meets itself. Cases refer to their
+// channels, futures and sockets: make them in the call. Waiting is a cancellation point, and ends with
+// std::system_error(timed_out) when a deadline_scope does.
+template <class... Cases>
+std::size_t select(Cases&&... cases) {
+  static_assert(sizeof...(Cases) > 0 && sizeof...(Cases) < 65536, "a select needs something to wait for");
+  const std::array<detail::select_case*, sizeof...(Cases)> all{&cases...};
+  const std::size_t fired = detail::select_one(all);
+  all[fired]->run();
+  return fired;
+}
+
+// Fires when the time is over and nothing else has.
+template <class Rep, class Period, class F>
+[[nodiscard]] auto after(std::chrono::duration<Rep, Period> wait, F handler) {
+  return detail::after_case<F>(deadline::after(wait), std::move(handler));
+}
+
+// Fires at once if nothing else can go on.
+template <class F>
+[[nodiscard]] auto otherwise(F handler) {
+  return detail::otherwise_case<F>(std::move(handler));
+}
+
+}  // namespace zsync

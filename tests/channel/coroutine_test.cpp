@@ -1,0 +1,134 @@
+#include "meeting.hpp"
+
+#include <zsync/channel/async.hpp>
+#include <zsync/channel/await.hpp>
+
+#include <atomic>
+#include <coroutine>
+#include <stdexcept>
+#include <utility>
+
+namespace {
+
+using namespace zsync;
+using namespace zsync::test;
+
+future<int> sum(future<int> a, future<int> b) {
+  const int left = co_await a;
+  co_return left + co_await std::move(b);
+}
+
+future<void> fails(future<void> first) {
+  co_await first;
+  throw std::runtime_error("no");
+}
+
+// Somebody else's coroutine type: lazy, resumes who awaits it.
+template <class T>
+class lazy {
+ public:
+  struct promise_type {
+    lazy get_return_object() { return lazy(std::coroutine_handle<promise_type>::from_promise(*this)); }
+    std::suspend_always initial_suspend() noexcept { return {}; }
+    auto final_suspend() noexcept {
+      struct hand_over {
+        bool await_ready() noexcept { return false; }
+        std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> ended) noexcept {
+          return ended.promise().awaiting;
+        }
+        void await_resume() noexcept {}
+      };
+      return hand_over{};
+    }
+    void return_value(T v) { value = std::move(v); }
+    void unhandled_exception() { error = std::current_exception(); }
+
+    T value{};
+    std::exception_ptr error;
+    std::coroutine_handle<> awaiting;
+  };
+
+  lazy(lazy&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
+  ~lazy() {
+    if (coroutine_) coroutine_.destroy();
+  }
+
+  bool await_ready() noexcept { return false; }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) {
+    coroutine_.promise().awaiting = awaiting;
+    return coroutine_;
+  }
+  T await_resume() {
+    if (coroutine_.promise().error) std::rethrow_exception(coroutine_.promise().error);
+    return std::move(coroutine_.promise().value);
+  }
+
+ private:
+  explicit lazy(std::coroutine_handle<promise_type> coroutine) : coroutine_(coroutine) {}
+  std::coroutine_handle<promise_type> coroutine_;
+};
+
+lazy<int> twice(future<int> f) { co_return 2 * co_await std::move(f); }
+lazy<int> twice_of(lazy<int> inner) { co_return 2 * co_await inner; }
+lazy<int> throwing() {
+  throw std::logic_error("no");
+  co_return 1;
+}
+
+TEST_CASE("a coroutine awaits futures, and its own is one", "[coroutine]") {
+  over_workers([] {
+    promise<int> late;
+    auto result = sum(async([] { return 1; }), late.get_future());
+    let_others_wait();
+    CHECK_FALSE(result.is_ready());
+    late.set_value(41);
+    CHECK(result.get() == 42);
+    CHECK_THROWS_AS(fails(async([] {})).get(), std::runtime_error);
+    auto of_shared = [](shared_future<int> f) -> future<int> { co_return co_await f + co_await f; };
+    CHECK(of_shared(async([] { return 4; }).share()).get() == 8);
+  });
+}
+
+TEST_CASE("a fiber awaits a coroutine of any kind", "[coroutine]") {
+  over_workers([] {
+    CHECK(await(twice(async([] {
+            this_fiber::sleep_for(1ms);
+            return 21;
+          }))) == 42);
+    auto named = twice_of(twice(make_ready_future(2)));
+    CHECK(await(named) == 8);
+    CHECK_THROWS_AS(await(throwing()), std::logic_error);
+    CHECK(await(sum(make_ready_future(1), make_ready_future(2))) == 3);
+    await(std::suspend_never{});
+  });
+}
+
+TEST_CASE("a plain thread awaits a coroutine that a fiber resumes", "[coroutine]") {
+  runtime one({.workers = 1});
+  for (int i = 0; i < 100; ++i) {
+    promise<int> p;
+    auto f = p.get_future();
+    auto setter = one.spawn([&] { p.set_value(i); });
+    CHECK(await(twice(std::move(f))) == 2 * i);
+    setter.join();
+  }
+}
+
+TEST_CASE("a fiber that awaits a coroutine stays until it is through, even if cancelled", "[coroutine]") {
+  over_workers([] {
+    promise<int> p;
+    std::atomic<int> got{0};
+    auto waits = spawn([&, f = p.get_future()]() mutable {
+      got = await(twice(std::move(f)));
+      this_fiber::cancellation_point();
+    });
+    let_others_wait();
+    waits.cancel();
+    let_others_wait();
+    p.set_value(3);
+    CHECK_THROWS_AS(waits.join(), cancelled);
+    CHECK(got == 6);
+  });
+}
+
+}  // namespace

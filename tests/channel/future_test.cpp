@@ -1,0 +1,308 @@
+#include "meeting.hpp"
+
+#include <zsync/channel/async.hpp>
+#include <zsync/channel/packaged_task.hpp>
+#include <zsync/channel/when_any.hpp>
+#include <zsync/sched/scope.hpp>
+
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+
+namespace {
+
+using namespace zsync;
+using namespace zsync::test;
+
+template <class F>
+std::error_code code_of(F f) {
+  try {
+    f();
+  } catch (const std::future_error& e) {
+    return e.code();
+  }
+  return {};
+}
+
+TEST_CASE("a future waits for its promise", "[future]") {
+  over_workers([] {
+    promise<std::unique_ptr<int>> p;
+    auto f = p.get_future();
+    CHECK_FALSE(f.is_ready());
+    CHECK(f.wait_for(1ms) == future_status::timeout);
+    auto setter = spawn([&] {
+      this_fiber::sleep_for(2ms);
+      p.set_value(std::make_unique<int>(3));
+    });
+    f.wait();
+    CHECK(f.is_ready());
+    CHECK(f.wait_until(clock::now()) == future_status::ready);
+    CHECK(*f.get() == 3);
+    setter.join();
+
+    promise<void> done;
+    auto waits = spawn([g = done.get_future()]() mutable { g.get(); });
+    done.set_value();
+    waits.join();
+
+    int place = 1;
+    promise<int&> reference;
+    auto r = reference.get_future();
+    reference.set_value(place);
+    CHECK(&r.get() == &place);
+  });
+}
+
+TEST_CASE("a future is read once", "[future]") {
+  promise<int> p;
+  auto f = p.get_future();
+  p.set_value(1);
+  CHECK(f.valid());
+  CHECK(f.get() == 1);
+  CHECK_FALSE(f.valid());
+  CHECK(code_of([&] { f.get(); }) == std::future_errc::no_state);
+  CHECK(code_of([&] { f.wait(); }) == std::future_errc::no_state);
+  CHECK(code_of([&] { (void)p.get_future(); }) == std::future_errc::future_already_retrieved);
+  CHECK(code_of([&] { p.set_value(2); }) == std::future_errc::promise_already_satisfied);
+  CHECK(code_of([&] { p.set_exception(nullptr); }) == std::future_errc::promise_already_satisfied);
+}
+
+TEST_CASE("a promise that goes without a result is broken", "[future]") {
+  over_workers([] {
+    auto p = std::make_unique<promise<int>>();
+    auto f = p->get_future();
+    auto waits = spawn([&] { return code_of([&] { f.get(); }); });
+    let_others_wait();
+    p.reset();
+    CHECK(waits.join() == std::future_errc::broken_promise);
+  });
+}
+
+TEST_CASE("an exception passes through a future", "[future]") {
+  over_workers([] {
+    auto f = async([]() -> int { throw std::runtime_error("no"); });
+    CHECK_THROWS_AS(f.get(), std::runtime_error);
+    struct picky {
+      explicit picky(bool fail) {
+        if (fail) throw std::logic_error("copy");
+      }
+      picky(const picky& other) : fails(other.fails) {
+        if (fails) throw std::logic_error("copy");
+      }
+      bool fails = false;
+    };
+    promise<picky> p;
+    auto g = p.get_future();
+    picky bad(false);
+    bad.fails = true;
+    CHECK_THROWS_AS(p.set_value(bad), std::logic_error);
+    CHECK_FALSE(g.is_ready());
+    p.set_value(picky(false));
+    CHECK(g.is_ready());
+  });
+}
+
+TEST_CASE("many wait for one shared future", "[future]") {
+  over_workers([] {
+    promise<std::string> p;
+    const shared_future<std::string> f = p.get_future().share();
+    std::vector<fiber<std::size_t>> all;
+    for (int i = 0; i < 5; ++i) all.push_back(spawn([f] { return f.get().size(); }));
+    let_others_wait();
+    p.set_value("hello");
+    for (auto& one : all) CHECK(one.join() == 5);
+    CHECK(&f.get() == &shared_future(f).get());
+  });
+}
+
+TEST_CASE("a cancelled or timed-out wait leaves the future as it was", "[future]") {
+  over_workers([] {
+    promise<int> p;
+    auto f = p.get_future();
+    auto waits = spawn([&] { (void)f.get(); });
+    let_others_wait();
+    waits.cancel();
+    CHECK_THROWS_AS(waits.join(), cancelled);
+    {
+      const deadline_scope scope(2ms);
+      CHECK_THROWS_AS(f.get(), std::system_error);
+    }
+    REQUIRE(f.valid());
+    p.set_value(4);
+    CHECK(f.get() == 4);
+  });
+}
+
+TEST_CASE("the last future of an async waits for it", "[future]") {
+  over_workers([] {
+    std::atomic<bool> ended{false};
+    const auto work = [&] {
+      this_fiber::sleep_for(2ms);
+      ended = true;
+    };
+    { const auto f = async(work); }
+    CHECK(ended);
+    ended = false;
+    {
+      auto shared = async(work).share();
+      const auto copy = shared;
+      shared = {};
+      CHECK_FALSE(ended);
+    }
+    CHECK(ended);
+    CHECK(zsync::async([](std::unique_ptr<int> p, int q) { return *p + q; }, std::make_unique<int>(1), 2)
+              .get() == 3);
+  });
+}
+
+TEST_CASE("a packaged task gives its result to its future", "[future]") {
+  over_workers([] {
+    packaged_task<int(int)> task([own = std::make_unique<int>(2)](int x) { return *own * x; });
+    auto f = task.get_future();
+    auto runs = spawn([&] { task(21); });
+    CHECK(f.get() == 42);
+    runs.join();
+    CHECK(code_of([&] { task(1); }) == std::future_errc::promise_already_satisfied);
+    task.reset();
+    auto g = task.get_future();
+    task(1);
+    CHECK(g.get() == 2);
+    packaged_task<void()> failing([] { throw std::runtime_error("no"); });
+    auto h = failing.get_future();
+    failing();
+    CHECK_THROWS_AS(h.get(), std::runtime_error);
+    auto unused = packaged_task<int()>([] { return 1; }).get_future();
+    CHECK(code_of([&] { unused.get(); }) == std::future_errc::broken_promise);
+    CHECK_FALSE(packaged_task<int()>().valid());
+  });
+}
+
+TEST_CASE("then goes on with the value, skips exceptions, and unwraps futures", "[future]") {
+  over_workers([] {
+    promise<int> p;
+    auto text =
+        p.get_future().then([](int v) { return v + 1; }).then([](int v) { return std::to_string(v); });
+    CHECK_FALSE(text.is_ready());
+    p.set_value(1);
+    CHECK(text.get() == "2");
+
+    bool called = false;
+    auto failed = async([]() -> int { throw std::runtime_error("no"); }).then([&](int) { called = true; });
+    CHECK_THROWS_AS(failed.get(), std::runtime_error);
+    CHECK_FALSE(called);
+    auto repaired = async([]() -> int { throw std::runtime_error("no"); }).then([](future<int> f) {
+      try {
+        return f.get();
+      } catch (const std::runtime_error&) {
+        return -1;
+      }
+    });
+    CHECK(repaired.get() == -1);
+    CHECK_THROWS_AS(make_ready_future(1).then([](int) -> int { throw std::logic_error("x"); }).get(),
+                    std::logic_error);
+    CHECK(make_ready_future().then([] { return 5; }).get() == 5);
+    CHECK(async([] { return 3; }).then([](int v) { return async([v] { return v * 3; }); }).get() == 9);
+  });
+}
+
+TEST_CASE("a chain of a hundred thousand needs no deep stack", "[future]") {
+  over_workers([] {
+    promise<int> p;
+    auto f = p.get_future();
+    for (int i = 0; i < 100'000; ++i) f = f.then([](int v) { return v + 1; });
+    p.set_value(0);
+    CHECK(f.get() == 100'000);
+  });
+}
+
+TEST_CASE("when_all gathers the results of all, or the first exception", "[future]") {
+  over_workers([] {
+    auto [number, text, nothing] =
+        when_all(async([] { return 1; }), async([] { return std::string("x"); }), async([] {})).get();
+    CHECK(number == 1);
+    CHECK(text == "x");
+    (void)nothing;
+
+    std::vector<future<std::unique_ptr<int>>> many;
+    for (int i = 0; i < 20; ++i) {
+      many.push_back(async([i] {
+        if (i % 3 == 0) this_fiber::sleep_for(500us);
+        return std::make_unique<int>(i);
+      }));
+    }
+    const auto values = when_all(std::move(many)).get();
+    REQUIRE(values.size() == 20);
+    for (int i = 0; i < 20; ++i) CHECK(*values[static_cast<std::size_t>(i)] == i);
+
+    promise<int> never;
+    auto fails = when_all(never.get_future(), async([]() -> int { throw std::runtime_error("no"); }));
+    CHECK_THROWS_AS(fails.get(), std::runtime_error);
+    CHECK(when_all(std::vector<future<int>>()).get().empty());
+    std::vector<future<void>> voids;
+    voids.push_back(async([] {}));
+    when_all(std::move(voids)).get();
+  });
+}
+
+TEST_CASE("when_any and race give the first", "[future]") {
+  over_workers([] {
+    promise<int> slow;
+    const auto first = when_any(slow.get_future(), async([] { return 7; })).get();
+    CHECK(first.index == 1);
+    CHECK(first.value == 7);
+    promise<int> slower;
+    const auto mixed = when_any(slower.get_future(), async([] { return std::string("x"); })).get();
+    CHECK(mixed.index == 1);
+    CHECK(std::get<1>(mixed.value) == "x");
+    std::vector<promise<void>> promises(4);
+    std::vector<future<void>> futures;
+    for (auto& p : promises) futures.push_back(p.get_future());
+    auto any = when_any(std::move(futures));
+    promises[2].set_value();
+    promises[0].set_value();
+    CHECK(any.get().index == 2);
+
+    promise<int> loses;
+    CHECK(race(loses.get_future(), make_ready_future(4)).get() == 4);
+    promise<int> loses_too;
+    CHECK_THROWS_AS(
+        race(loses_too.get_future(), async([]() -> int { throw std::runtime_error("no"); })).get(),
+        std::runtime_error);
+    CHECK_THROWS_AS(race(std::vector<future<int>>()), std::invalid_argument);
+  });
+}
+
+TEST_CASE("a promise may be destroyed as soon as its future is ready", "[future]") {
+  over_workers([] {
+    for (int i = 0; i < 300; ++i) {
+      auto p = std::make_unique<promise<int>>();
+      auto f = p->get_future();
+      auto setter = spawn([&p = *p, i] { p.set_value(i); });
+      CHECK(f.get() == i);
+      p.reset();
+      setter.join();
+    }
+  });
+}
+
+TEST_CASE("promises and futures pass between runtimes and plain threads", "[future]") {
+  runtime one({.workers = 1});
+  runtime two({.workers = 1});
+  for (int i = 0; i < 100; ++i) {
+    promise<int> a;
+    promise<int> b;
+    promise<int> c;
+    auto fa = a.get_future();
+    auto fb = b.get_future();
+    auto fc = c.get_future();
+    auto f1 = one.spawn([&] { b.set_value(fa.get() + 1); });
+    auto f2 = two.spawn([&] { c.set_value(fb.get() + 1); });
+    std::thread t([&] { a.set_value(i); });
+    CHECK(fc.get() == i + 2);
+    t.join();
+    f1.join();
+    f2.join();
+  }
+}
+
+}  // namespace

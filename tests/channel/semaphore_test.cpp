@@ -1,0 +1,109 @@
+#include "meeting.hpp"
+#include "support/subprocess.hpp"
+
+#include <zsync/channel/semaphore.hpp>
+
+#include <atomic>
+#include <csignal>
+
+namespace {
+
+using namespace zsync;
+using namespace zsync::test;
+
+TEST_CASE("a semaphore lets in as many as it has permits", "[semaphore]") {
+  over_workers([] {
+    counting_semaphore<8> permits(3);
+    std::atomic<int> inside{0};
+    std::atomic<int> inside_max{0};
+    std::vector<fiber<>> all;
+    for (int i = 0; i < 10; ++i) {
+      all.push_back(spawn([&] {
+        for (int k = 0; k < 100; ++k) {
+          permits.acquire();
+          const int now = ++inside;
+          if (now > inside_max) inside_max = now;
+          this_fiber::yield();
+          --inside;
+          permits.release();
+        }
+      }));
+    }
+    for (auto& one : all) one.join();
+    CHECK(inside_max <= 3);
+    CHECK(inside_max > 1);
+    for (int i = 0; i < 3; ++i) CHECK(permits.try_acquire());
+    CHECK_FALSE(permits.try_acquire());
+  });
+}
+
+TEST_CASE("permits go to the longest waiting, as many as are released", "[semaphore]") {
+  over_workers([] {
+    counting_semaphore<> permits(0);
+    std::atomic<int> served{0};
+    std::vector<fiber<int>> all;
+    for (int i = 0; i < 5; ++i) {
+      all.push_back(spawn([&] {
+        permits.acquire();
+        return served++;
+      }));
+      let_others_wait();
+    }
+    permits.release(2);
+    let_others_wait();
+    CHECK(served == 2);
+    CHECK_FALSE(permits.try_acquire());
+    permits.release(4);
+    for (auto& one : all) one.join();
+    CHECK(permits.try_acquire());
+    CHECK_FALSE(permits.try_acquire());
+  });
+}
+
+TEST_CASE("who is cancelled or out of time takes no permit", "[semaphore]") {
+  over_workers([] {
+    binary_semaphore permit(0);
+    CHECK_FALSE(permit.try_acquire_for(2ms));
+    CHECK_FALSE(permit.try_acquire_until(clock::now() + 1ms));
+    auto waits = spawn([&] { permit.acquire(); });
+    let_others_wait();
+    waits.cancel();
+    CHECK_THROWS_AS(waits.join(), cancelled);
+    permit.release();
+    CHECK(permit.try_acquire_for(2ms));
+    static_assert(binary_semaphore::max() == 1);
+  });
+}
+
+TEST_CASE("a permit is not lost between a release and a timeout", "[semaphore]") {
+  over_workers([] {
+    counting_semaphore<> permits(0);
+    std::atomic<int> got{0};
+    std::atomic<bool> stop{false};
+    std::vector<fiber<>> all;
+    for (std::uint64_t i = 0; i < 4; ++i) {
+      all.push_back(spawn([&, i] {
+        dice d(i);
+        while (!stop) {
+          if (permits.try_acquire_for(std::chrono::microseconds(d.roll(100)))) ++got;
+        }
+      }));
+    }
+    for (int i = 0; i < 1000; ++i) {
+      permits.release();
+      if (i % 8 == 0) this_fiber::sleep_for(10us);
+    }
+    const auto until = clock::now() + 10s;
+    while (got < 1000 && clock::now() < until) this_fiber::sleep_for(100us);
+    stop = true;
+    for (auto& one : all) one.join();
+    CHECK(got == 1000);
+  });
+}
+
+TEST_CASE("a semaphore released beyond its maximum ends the program", "[semaphore]") {
+  const child_result ended = run_in_child([] { binary_semaphore(1).release(); });
+  CHECK(ended.signal == SIGABRT);
+}
+
+}  // namespace

@@ -1,0 +1,116 @@
+#include "meeting.hpp"
+#include "support/subprocess.hpp"
+
+#include <zsync/channel/shared_mutex.hpp>
+
+#include <atomic>
+#include <csignal>
+#include <mutex>
+#include <shared_mutex>
+
+namespace {
+
+using namespace zsync;
+using namespace zsync::test;
+
+TEST_CASE("readers share, a writer is alone", "[shared_mutex]") {
+  over_workers([] {
+    shared_mutex m;
+    std::atomic<int> readers{0};
+    std::atomic<int> readers_max{0};
+    std::atomic<int> writers{0};
+    std::atomic<bool> clash{false};
+    std::int64_t value = 0;
+    std::vector<fiber<>> all;
+    for (std::uint64_t i = 0; i < 8; ++i) {
+      all.push_back(spawn([&, i] {
+        dice d(i);
+        for (int k = 0; k < 200; ++k) {
+          if (d.roll(4) == 0) {
+            const std::unique_lock guard(m);
+            if (++writers != 1 || readers != 0) clash = true;
+            ++value;
+            if (d.roll(4) == 0) this_fiber::yield();
+            --writers;
+          } else {
+            const std::shared_lock guard(m);
+            const int now = ++readers;
+            if (now > readers_max) readers_max = now;
+            if (writers != 0) clash = true;
+            this_fiber::yield();
+            --readers;
+          }
+        }
+      }));
+    }
+    for (auto& one : all) one.join();
+    CHECK_FALSE(clash);
+    CHECK(readers_max > 1);
+    CHECK(value > 0);
+  });
+}
+
+TEST_CASE("a reader that comes after a waiting writer waits behind it", "[shared_mutex]") {
+  over_workers([] {
+    shared_mutex m;
+    std::vector<char> order;  // m
+    m.lock_shared();
+    auto writer = spawn([&] {
+      const std::lock_guard guard(m);
+      order.push_back('w');
+    });
+    let_others_wait();
+    CHECK_FALSE(m.try_lock_shared());
+    std::atomic<int> inside{0};
+    std::vector<fiber<>> readers;
+    for (int i = 0; i < 3; ++i) {
+      readers.push_back(spawn([&] {
+        const std::shared_lock guard(m);
+        ++inside;
+        while (inside < 3) this_fiber::yield();  // all three are let in together
+      }));
+    }
+    let_others_wait();
+    CHECK(inside == 0);
+    m.unlock_shared();
+    writer.join();
+    for (auto& one : readers) one.join();
+    CHECK(order.size() == 1);
+  });
+}
+
+TEST_CASE("a writer that gives up lets in the readers behind it", "[shared_mutex]") {
+  over_workers([] {
+    shared_timed_mutex m;
+    m.lock_shared();
+    auto writer = spawn([&] { return m.try_lock_for(4ms); });
+    let_others_wait();
+    auto reader = spawn([&] {
+      const bool in = m.try_lock_shared_for(10s);
+      if (in) m.unlock_shared();
+      return in;
+    });
+    CHECK_FALSE(writer.join());
+    CHECK(reader.join());
+    m.unlock_shared();
+    CHECK(m.try_lock());
+    auto late = spawn([&] { return m.try_lock_shared_for(1ms); });
+    CHECK_FALSE(late.join());
+    m.unlock();
+  });
+}
+
+TEST_CASE("misuse of a shared mutex ends the program", "[shared_mutex]") {
+  const auto ends = [](auto body) {
+    const child_result ended = run_in_child([&] { run([&] { body(); }); });
+    return ended.signal == SIGABRT;
+  };
+  CHECK(ends([] { shared_mutex().unlock(); }));
+  CHECK(ends([] { shared_mutex().unlock_shared(); }));
+  CHECK(ends([] {
+    shared_mutex m;
+    m.lock_shared();
+  }));
+}
+
+}  // namespace
