@@ -23,6 +23,9 @@
 
 namespace zsync::test {
 
+// Built with a sanitizer: memory and time are then not worth measuring.
+inline constexpr bool sanitized = ZSYNC_TESTS_SANITIZED;
+
 // What a test varies.
 struct axes {
   bool workers = true;    // one, and several
