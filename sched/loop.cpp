@@ -52,7 +52,7 @@ void loop::run() {
   const driving here(worker_());
   while (!stop_.exchange(false, std::memory_order_acq_rel) && scheduler_().alive() != 0) {
     worker_().run_ready(deadline::never());
-    worker_().block();
+    if (scheduler_().alive() != 0) worker_().block();
   }
 }
 
