@@ -1,31 +1,16 @@
 #include <zsync/sched/helper_pool.hpp>
 
+#include <zsync/sched/signal_mask.hpp>
+
 #include <chrono>
 #include <system_error>
 
 #include <pthread.h>
-#include <signal.h>
 
 namespace zsync::detail {
 namespace {
 
 constexpr std::chrono::seconds idle_time_max{10};
-
-// Signals are for the program's own threads.
-class signals_blocked {
- public:
-  signals_blocked() noexcept {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~signals_blocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  signals_blocked(const signals_blocked&) = delete;
-  signals_blocked& operator=(const signals_blocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 

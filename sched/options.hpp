@@ -31,6 +31,12 @@ struct runtime_options {
   // list of them to stderr and ends the process.
   std::chrono::nanoseconds shutdown_grace = std::chrono::seconds{30};
 
+  // A fiber that holds its worker for longer than this is reported on stderr, with its stack, and newborns on
+  // that worker move to others. Zero: nobody looks. Costs a thread, which wakes four times within that time
+  // while any worker is awake. The report interrupts the worker's thread by a signal (SIGURG): blocking calls
+  // go on after it, but those that never do, like sleep() and poll(), return early.
+  std::chrono::nanoseconds blocked_worker_threshold{0};
+
   // For tests of code that is to run under work_stealing: every wake moves such a fiber to another worker.
   bool force_migration = false;
 };

@@ -37,6 +37,10 @@ scheduler::scheduler(runtime_options options, unsigned threads_from)
     for (unsigned i = threads_from; i < options_.workers; ++i) {
       threads_.emplace_back([this, i] { work(*workers_[i]); });
     }
+    if (options_.blocked_worker_threshold > std::chrono::nanoseconds::zero()) {
+      own_sentinel_ = std::make_unique<sentinel>(*this, options_.blocked_worker_threshold);
+      sentinel_.store(own_sentinel_.get(), std::memory_order_release);
+    }
   } catch (...) {
     close();
     throw;
@@ -57,6 +61,8 @@ void scheduler::close() noexcept {
   }
   for (std::thread& t : threads_) t.join();
   threads_.clear();
+  sentinel_.store(nullptr, std::memory_order_relaxed);
+  own_sentinel_.reset();
   // A thread that woke one of our fibers may still be on its way out of give().
   for (const auto& w : workers_) {
     while (w->has_visitors()) std::this_thread::yield();

@@ -4,6 +4,7 @@
 #include <zsync/fiber/overflow.hpp>
 #include <zsync/fiber/stack.hpp>
 #include <zsync/sched/options.hpp>
+#include <zsync/sched/sentinel.hpp>
 #include <zsync/sched/spinlock.hpp>
 #include <zsync/sched/stats.hpp>
 #include <zsync/sched/wait.hpp>
@@ -47,6 +48,11 @@ class scheduler {
   void wake_thief() noexcept;
   void thief_done() noexcept { thieves_.store(0, std::memory_order_relaxed); }
 
+  // A worker goes on after a sleep.
+  void note_awake() noexcept {
+    if (sentinel* const looks = sentinel_.load(std::memory_order_acquire)) looks->note_awake();
+  }
+
   [[nodiscard]] worker& at(unsigned index) noexcept { return *workers_[index]; }
   [[nodiscard]] unsigned size() const noexcept { return options_.workers; }
   [[nodiscard]] const runtime_options& options() const noexcept { return options_; }
@@ -76,6 +82,8 @@ class scheduler {
   wait_queue quiet_;      // who waits for the last fiber; quiet_lock_
   wait_queue resting_;    // the roots of our threads, until the end; quiet_lock_
   std::vector<std::thread> threads_;
+  std::unique_ptr<sentinel> own_sentinel_;
+  std::atomic<sentinel*> sentinel_{nullptr};  // the same, for the workers
 };
 
 }  // namespace zsync::detail

@@ -83,6 +83,7 @@ void worker::enter() {
   signals_.enter();
   checker::begin_thread(root_.checked);
   state_.store(awake, std::memory_order_seq_cst);
+  owner_.note_awake();
   now_ = clock::now();
 }
 
@@ -235,6 +236,7 @@ void worker::sleep() noexcept {
   io_->wait(work ? deadline::passed() : timers_.next());
   state_.store(awake, std::memory_order_relaxed);
   owner_.idle.fetch_sub(1, std::memory_order_relaxed);
+  owner_.note_awake();
   count.polls.add();
   if (!work) count.sleeps.add();
   expire_timers();
