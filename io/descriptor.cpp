@@ -113,7 +113,8 @@ void descriptor::unlist_shared(op& o) noexcept {
 
 void descriptor::learn(const op& o, bool events_tell) noexcept {
   const bool reads = o.kind == op_kind::receive || o.kind == op_kind::read;
-  const bool emptied = reads && o.result > 0 && static_cast<std::size_t>(o.result) < o.size;
+  const bool looked = o.kind == op_kind::receive && (o.flags & MSG_PEEK) != 0;  // and left it all there
+  const bool emptied = reads && !looked && o.result > 0 && static_cast<std::size_t>(o.result) < o.size;
   expectation next = expectation::ready;
   if (emptied && kind_ == descriptor_kind::stream_socket && !ended_) {
     next = expectation::empty;
