@@ -5,10 +5,19 @@
 
 namespace samples {
 
+std::unique_ptr<sample> make_chat();
+std::unique_ptr<sample> make_crawler();
 std::unique_ptr<sample> make_demo();
 std::unique_ptr<sample> make_echo_client();
 std::unique_ptr<sample> make_echo_server();
+std::unique_ptr<sample> make_file_serve();
 std::unique_ptr<sample> make_hello();
+std::unique_ptr<sample> make_http_server();
+std::unique_ptr<sample> make_kv_server();
+std::unique_ptr<sample> make_pipeline();
+std::unique_ptr<sample> make_socks5_proxy();
+std::unique_ptr<sample> make_tcp_proxy();
+std::unique_ptr<sample> make_udp_echo();
 
 std::span<const catalogue_entry> catalogue() {
   static const std::array entries{
@@ -17,6 +26,15 @@ std::span<const catalogue_entry> catalogue() {
       catalogue_entry{"hello", "sends ping to a TCP server and prints what comes back", make_hello},
       catalogue_entry{"echo-server", "sends back whatever arrives", make_echo_server},
       catalogue_entry{"echo-client", "loads an echo server, and reports rate and latency", make_echo_client},
+      catalogue_entry{"kv-server", "a key-value store that speaks the protocol of Redis", make_kv_server},
+      catalogue_entry{"http-server", "HTTP/1.1 with keep-alive and pipelining", make_http_server},
+      catalogue_entry{"file-serve", "the files of a folder over HTTP, by sendfile", make_file_serve},
+      catalogue_entry{"tcp-proxy", "passes connections on to another address", make_tcp_proxy},
+      catalogue_entry{"socks5-proxy", "connects on behalf of others, as RFC 1928 says", make_socks5_proxy},
+      catalogue_entry{"chat", "what one says, all others hear", make_chat},
+      catalogue_entry{"udp-echo", "sends each datagram back to where it came from", make_udp_echo},
+      catalogue_entry{"pipeline", "finds primes by a chain of fibers and channels", make_pipeline},
+      catalogue_entry{"crawler", "follows the links of a web site and reports the dead ones", make_crawler},
   };
   return entries;
 }

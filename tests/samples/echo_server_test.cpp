@@ -36,7 +36,7 @@ TEST_CASE("echo-server gives socat its ping back, and a summary at the end", "[e
     CHECK(client.out == "ping");
     CHECK(client.exit_code == 0);
 
-    const child_result ended = server.stop();
+    const child_result ended = server.stop_when_idle();
     CHECK(ended.exit_code == 0);
     CHECK_THAT(ended.out, Catch::EndsWith("1 request, 4 bytes, 1 connection, 0 errors, 0 open\n"));
   });
@@ -63,7 +63,8 @@ TEST_CASE("200 connections are busy at once", "[echo-server]") {
     const child_result clients = crowd(server, 0, 200, 20);
     CHECK(clients.err == "");
     CHECK(clients.out == "all echoed\n");
-    CHECK_THAT(server.stop().out, Catch::Contains("200 connections, ") && Catch::Contains("0 errors"));
+    CHECK_THAT(server.stop_when_idle().out,
+               Catch::Contains("200 connections, ") && Catch::Contains("0 errors"));
   });
 }
 
@@ -75,7 +76,8 @@ TEST_CASE("10,000 connections idle while 200 are busy", "[echo-server][slow]") {
     CHECK(clients.err == "");
     CHECK(clients.out == "all echoed\n");
     CHECK(eventually([&] { return server.descriptors() == alone; }));
-    CHECK_THAT(server.stop().out, Catch::Contains("10,200 connections, ") && Catch::Contains(" 0 open"));
+    CHECK_THAT(server.stop_when_idle().out,
+               Catch::Contains("10,200 connections, ") && Catch::Contains(" 0 open"));
   });
 }
 
@@ -91,7 +93,7 @@ TEST_CASE("a client that is killed midway leaves no descriptor behind", "[echo-s
     CHECK(eventually([&] { return server.descriptors() == alone; }));
 
     CHECK(socat(server.address(), "still there?").out == "still there?");
-    CHECK_THAT(server.stop().out, Catch::Contains("201 connections") && Catch::Contains(" 0 open"));
+    CHECK_THAT(server.stop_when_idle().out, Catch::Contains("201 connections") && Catch::Contains(" 0 open"));
   });
 }
 

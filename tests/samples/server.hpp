@@ -46,6 +46,7 @@ class sample_server {
     const std::string said = program_.wait_for(announcement);  // it writes whole lines
     const std::size_t at = said.find(announcement) + announcement.size();
     port_ = said.substr(at, said.find_first_not_of("0123456789", at) - at);
+    descriptors_at_start_ = descriptors();
   }
 
   [[nodiscard]] const std::string& port() const { return port_; }
@@ -57,10 +58,20 @@ class sample_server {
     return static_cast<std::size_t>(std::distance(begin(all), end(all)));
   }
 
+  [[nodiscard]] std::ptrdiff_t open_connections() const {
+    return static_cast<std::ptrdiff_t>(descriptors()) - static_cast<std::ptrdiff_t>(descriptors_at_start_);
+  }
+
   // Ctrl-C. All that it wrote is in `out`.
   child_result stop(int signal = SIGINT) {
     program_.send_signal(signal);
     return program_.finish();
+  }
+
+  // Ctrl-C once no connection is open any more.
+  child_result stop_when_idle() {
+    CHECK(eventually([&] { return open_connections() <= 0; }));
+    return stop();
   }
 
  private:
@@ -71,6 +82,7 @@ class sample_server {
 
   background_program program_;
   std::string port_;
+  std::size_t descriptors_at_start_ = 0;
 };
 
 }  // namespace zsync::test

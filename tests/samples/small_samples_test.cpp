@@ -1,0 +1,111 @@
+// chat, port-scan, udp-echo, pipeline, dns-lookup and crawler.
+#include "server.hpp"
+
+#include "support/matrix.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+using namespace zsync::test;
+
+TEST_CASE("chat lets everybody else hear what one says", "[chat]") {
+  matrix([](const zsync::runtime_options& options) {
+    sample_server server("chat", options);
+    const std::string tcp = "TCP:" + server.address();
+    background_program ann({"sh", "-c", "(echo ann; sleep 60) | socat -t 60 - " + tcp});
+    ann.wait_for("Hello, ann.\n");
+    background_program bob({"sh", "-c", "(echo bob; sleep 60) | socat -t 60 - " + tcp});
+    bob.wait_for("Hello, bob.\n");
+    ann.wait_for("* bob is here\n");
+
+    const child_result cat =
+        run_program({"sh", "-c", "printf 'cat\\r\\nmiaow\\r\\n' | socat -t 10 - " + tcp});
+    CHECK(cat.out == "Your name? Hello, cat.\n");
+    const std::string cat_said = "* cat is here\ncat: miaow\n* cat has left\n";
+    CHECK_THAT(ann.wait_for("* cat has left\n"), Catch::Contains(cat_said));
+    CHECK_THAT(bob.wait_for("* cat has left\n"), Catch::Contains(cat_said));
+
+    const child_result other_ann = run_program({"sh", "-c", "echo ann | socat -t 10 - " + tcp});
+    CHECK_THAT(other_ann.out, Catch::EndsWith("That name is taken.\n"));
+    CHECK(eventually([&] { return server.open_connections() == 2; }));
+    CHECK_THAT(server.stop().out, Catch::Contains("4 connections, 0 errors, 2 open"));
+  });
+}
+
+TEST_CASE("udp-echo sends datagrams back", "[udp-echo]") {
+  matrix([](const zsync::runtime_options& options) {
+    sample_server server("udp-echo", options);
+    const char* const script = R"(
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.connect(("127.0.0.1", int(sys.argv[1])))
+for size in (0, 1, 1400, 60000):
+    s.send(b"x" * size)
+    assert s.recv(65536) == b"x" * size, size
+print("all echoed")
+)";
+    const child_result client = run_program({"python3", "-c", script, server.port()});
+    CHECK(client.err == "");
+    CHECK(client.out == "all echoed\n");
+    CHECK_THAT(server.stop_when_idle().out, Catch::EndsWith("4 datagrams, 0 errors\n"));
+  });
+}
+
+TEST_CASE("pipeline finds the primes", "[pipeline]") {
+  matrix([](const zsync::runtime_options& options) {
+    for (const char* capacity : {"0", "1", "128"}) {
+      const child_result result =
+          run_program(sample_command("pipeline", options, {"--count", "10", "--capacity", capacity}));
+      CHECK(result.exit_code == 0);
+      CHECK(result.out == "2\n3\n5\n7\n11\n13\n17\n19\n23\n29\n");
+    }
+    const child_result many = run_program(sample_command("pipeline", options, {"--count", "500"}));
+    CHECK_THAT(many.out, Catch::EndsWith("\n3571\n"));
+  });
+}
+
+TEST_CASE("crawler finds the dead links of a site of Python's server", "[crawler]") {
+  namespace fs = std::filesystem;
+  std::string pattern = (fs::temp_directory_path() / "zsync-crawl-XXXXXX").string();
+  const fs::path root = ::mkdtemp(pattern.data());
+  fs::create_directory(root / "deep");
+  const auto write = [&](const char* name, const std::string& text) { std::ofstream(root / name) << text; };
+  std::string index =
+      "<a href=\"missing.html\">dead</a> <a href='deep/a.html#part'>a</a> <a href=\"mailto:x@y\">m</a>";
+  for (int i = 0; i != 50; ++i) {
+    const std::string name = "page" + std::to_string(i) + ".html";
+    index += "<a href=\"" + name + "\">" + name + "</a>";
+    write(name.c_str(), "<a href='/index.html'>back</a> <a href='http://elsewhere.invalid/'>out</a>");
+  }
+  write("index.html", index);
+  write("deep/a.html", "<a href=\"../page1.html\">p</a> <a href=\"./b.html\">b</a>");
+  write("deep/b.html", "<a href=\"gone.html\">dead as well</a>");
+  background_program site(
+      {"python3", "-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory", root.string(), "0"});
+  const std::string said = site.wait_for("port ");
+  const std::string port = std::to_string(std::stoi(site.wait_for(" (http").substr(said.find("port ") + 5)));
+
+  matrix([&](const zsync::runtime_options& options) {
+    const child_result result = run_program(
+        sample_command("crawler", options, {"127.0.0.1:" + port, "/index.html", "--concurrency", "8"}));
+    CHECK(result.exit_code == 0);
+    CHECK_THAT(result.out,
+               Catch::StartsWith("/deep/gone.html  404\n/missing.html  404\n55 pages, 2 dead links, in "));
+  });
+
+  SECTION("a page that takes too long is reported, and all of it ends in time") {
+    zsync::runtime_options options;
+    sample_server slow("http-server", options, {"--delay", "60"});
+    const child_result result =
+        run_program(sample_command("crawler", options, {slow.address(), "--page-timeout", "200ms"}));
+    CHECK(result.exit_code == 0);
+    CHECK_THAT(result.out, Catch::StartsWith("/  ") && Catch::Contains("1 page, 1 dead link"));
+    const child_result cut =
+        run_program(sample_command("crawler", options, {slow.address(), "--timeout", "200ms"}));
+    CHECK(cut.exit_code == 0);
+    CHECK_THAT(cut.out, Catch::Contains("out of time"));
+  }
+  fs::remove_all(root);
+}
