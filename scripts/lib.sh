@@ -30,6 +30,8 @@ test_packages=(
   'socat socat'
   'curl curl'
   'strace strace'
+  'redis-tools redis-benchmark'
+  'wrk wrk'
 )
 
 installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
