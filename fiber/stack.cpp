@@ -19,8 +19,11 @@ constexpr std::size_t slab_stacks_max = 256;
 constexpr std::size_t colours = 32;
 constexpr std::size_t cache_line = 64;
 
-// How deep a stack may have been used without being given back to the kernel on release.
+// How much of a free stack stays with it; what was used below goes back to the kernel.
 constexpr std::size_t shallow = 16 * 1024;
+
+// So many free stacks may hold deep pages, because they are likely to be used again at once.
+constexpr std::size_t untrimmed_max = 64;
 
 #if defined(MADV_GUARD_INSTALL)
 constexpr int guard_install = MADV_GUARD_INSTALL;
@@ -39,14 +42,33 @@ std::byte* end_of(const stack& memory) noexcept {
   return memory.bottom + span;
 }
 
-// Looks for traces in the page just below the shallow part. Nothing there: nothing deeper either, since a
-// frame that skips a whole page would have to be larger than it. Reading an untouched page costs no memory.
-__attribute__((no_sanitize("address", "thread"))) bool used_deeply(const stack& memory) noexcept {
-  if (end_of(memory) - memory.bottom <= static_cast<std::ptrdiff_t>(2 * shallow)) return false;
-  const auto* word = reinterpret_cast<const std::uint64_t*>(end_of(memory) - shallow - page_size());
-  const auto* const end = word + page_size() / sizeof(*word);
-  while (word != end && *word == 0) ++word;
-  return word != end;
+#if defined(__linux__)
+using residency = unsigned char;
+#else
+using residency = char;
+#endif
+
+// The lowest resident page of [begin, end), or `end`.
+std::byte* lowest_resident(std::byte* begin, std::byte* end) noexcept {
+  constexpr std::size_t at_once = 64;
+  residency pages[at_once];
+  const std::size_t page = page_size();
+  for (std::byte* at = begin; at < end; at += at_once * page) {
+    const std::size_t count = std::min(at_once, static_cast<std::size_t>(end - at) / page);
+    if (::mincore(at, count * page, pages) != 0) return end;
+    const residency* const found =
+        std::find_if(pages, pages + count, [](residency r) { return (r & 1) != 0; });
+    if (found != pages + count) return at + static_cast<std::size_t>(found - pages) * page;
+  }
+  return end;
+}
+
+// Gives what was used below the shallow part back to the kernel. One system call if there is nothing.
+void trim(const stack& memory) noexcept {
+  std::byte* const end = end_of(memory) - shallow;
+  if (end <= memory.bottom) return;
+  std::byte* const lowest = lowest_resident(memory.bottom, end);
+  if (lowest != end) ::madvise(lowest, static_cast<std::size_t>(end - lowest), MADV_DONTNEED);
 }
 
 bool guard_pages_work() noexcept {
@@ -65,17 +87,8 @@ bool guard_pages_work() noexcept {
 }  // namespace
 
 std::size_t touched_bytes(const stack& memory) noexcept {
-  const std::size_t page = page_size();
-  const auto span = static_cast<std::size_t>(end_of(memory) - memory.bottom);
-#if defined(__linux__)
-  std::vector<unsigned char> resident(span / page);
-#else
-  std::vector<char> resident(span / page);
-#endif
-  if (::mincore(memory.bottom, span, resident.data()) != 0) return 0;
-  const auto lowest =
-      std::find_if(resident.begin(), resident.end(), [](auto flags) { return (flags & 1) != 0; });
-  return static_cast<std::size_t>(resident.end() - lowest) * page;
+  std::byte* const end = end_of(memory);
+  return static_cast<std::size_t>(end - lowest_resident(memory.bottom, end));
 }
 
 struct stack_pool::slab {
@@ -89,6 +102,7 @@ struct stack_pool::size_class {
   std::size_t size;
   std::vector<slab> slabs;
   std::size_t carved_of_last = 0;  // stacks of the last slab that were handed out at least once
+  std::size_t trimmed = 0;         // of the free ones, from the oldest on, hold no deep pages
   std::vector<stack> free;         // capacity for every carved stack, so that release() cannot fail
 };
 
@@ -110,6 +124,7 @@ stack stack_pool::allocate(std::size_t size) noexcept try {
   if (!sizes.free.empty()) {
     const stack reused = sizes.free.back();
     sizes.free.pop_back();
+    sizes.trimmed = std::min(sizes.trimmed, sizes.free.size());
     return reused;
   }
   if ((sizes.slabs.empty() || sizes.carved_of_last == sizes.slabs.back().count) && !grow(sizes)) {
@@ -134,11 +149,10 @@ stack stack_pool::allocate(std::size_t size) noexcept try {
 
 void stack_pool::release(const stack& memory) noexcept {
   std::byte* const end = end_of(memory);
-  if (used_deeply(memory)) {
-    ::madvise(memory.bottom, static_cast<std::size_t>(end - memory.bottom) - shallow, MADV_DONTNEED);
-  }
   const std::lock_guard hold(mutex_);
-  class_of(static_cast<std::size_t>(end - memory.bottom)).free.push_back(memory);
+  size_class& sizes = class_of(static_cast<std::size_t>(end - memory.bottom));
+  sizes.free.push_back(memory);
+  if (sizes.free.size() - sizes.trimmed > untrimmed_max) trim(sizes.free[sizes.trimmed++]);
   exhausted_.store(false, std::memory_order_relaxed);
 }
 

@@ -6,7 +6,7 @@
 namespace zsync {
 namespace detail {
 
-void launch(task& newborn, const spawn_options& options, spawn_site site) try {
+[[gnu::flatten]] void launch(task& newborn, const spawn_options& options, spawn_site site) try {
   scheduler* where = site.where;
   if (where == nullptr) {
     worker* const here = current_worker();

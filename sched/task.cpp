@@ -9,12 +9,12 @@
 
 namespace zsync::detail {
 
-void* task::operator new(std::size_t size) {
+[[gnu::flatten]] void* task::operator new(std::size_t size) {
   worker* const here = current_worker();
   return here == nullptr ? ::operator new(block_size(size)) : here->allocate(size);
 }
 
-void task::operator delete(void* block, std::size_t size) noexcept {
+[[gnu::flatten]] void task::operator delete(void* block, std::size_t size) noexcept {
   if (worker* const here = current_worker(); here != nullptr) {
     here->deallocate(block, size);
   } else {
@@ -22,7 +22,7 @@ void task::operator delete(void* block, std::size_t size) noexcept {
   }
 }
 
-wake_cause task::wait_done(std::uint32_t accepts, deadline until, bool& scope_expired) {
+[[gnu::flatten]] wake_cause task::wait_done(std::uint32_t accepts, deadline until, bool& scope_expired) {
   scope_expired = false;
   if (current_fiber() == this) misuse("a fiber joins itself");
   std::unique_lock hold(guard_);
@@ -85,7 +85,7 @@ void task::abandon() noexcept {
   finish();
 }
 
-void task::finish() noexcept {
+[[gnu::flatten]] void task::finish() noexcept {
   if (locals != nullptr) [[unlikely]]
     destroy_locals(std::exchange(locals, nullptr));
   // Counted before anybody is told, so that whoever was told finds it counted. The runtime may go on to its

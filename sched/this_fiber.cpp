@@ -43,7 +43,7 @@ void waker::wake_from_signal() const noexcept {
 
 namespace this_fiber {
 
-void yield() {
+[[gnu::flatten]] void yield() {
   if (detail::worker* const here = detail::current_worker(); here != nullptr && !here->at_root()) {
     here->yield();
   } else {

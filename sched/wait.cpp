@@ -68,7 +68,7 @@ bool wait::open() noexcept {
   return false;
 }
 
-wake_cause wait::suspend(deadline until) noexcept {
+[[gnu::flatten]] wake_cause wait::suspend(deadline until) noexcept {
   const bool fiber = here_ != nullptr;
   if ((accepts_ & unscoped) == 0) {
     const deadline_frame* const scope = fiber ? here_->current().deadlines : innermost_deadline();
@@ -127,7 +127,7 @@ void wait::throw_unless_notified() const {
   }
 }
 
-void schedule(parker& claimed) noexcept {
+[[gnu::flatten]] void schedule(parker& claimed) noexcept {
   if (claimed.plain_thread) {
     static_cast<thread_parker&>(claimed).wake();
     return;

@@ -113,8 +113,8 @@ class wait : private timer_node {
   friend class worker;
 
   void suspend_fiber(fiber_control& fiber) noexcept;
-  void start_timer() noexcept;
-  void time_out() noexcept;
+  [[gnu::noinline]] void start_timer() noexcept;
+  [[gnu::noinline]] void time_out() noexcept;
   static void expire(timer_node& node) noexcept;
 
   worker* const here_;  // until suspend(); the fiber may go on elsewhere

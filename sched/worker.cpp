@@ -30,7 +30,6 @@ thread_local constinit thread_state this_thread __attribute__((tls_model("initia
 constexpr std::chrono::microseconds pass_period{25};
 constexpr std::int32_t turns_a_pass_max = 64;
 constexpr std::size_t timers_a_pass = 256;
-constexpr std::size_t hot_stacks_max = 32;
 constexpr std::size_t block_sizes[] = {256, 512};
 constexpr std::uint32_t blocks_kept_max = 4096;
 
@@ -51,8 +50,11 @@ ZSYNC_OPAQUE deadline_frame*& innermost_deadline() noexcept {
 }
 
 worker::worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io)
-    : io_(std::move(io)), random_(0x9e3779b9U * (index + 1)), owner_(owner), index_(index) {
-  hot_stacks_.reserve(hot_stacks_max);
+    : io_(std::move(io)),
+      random_(0x9e3779b9U * (index + 1)),
+      owner_(owner),
+      default_stack_size_(static_cast<std::uint32_t>(owner.options().stack_size)),
+      index_(index) {
   if (owner_.size() == 1) {
     newborns_.never_shared();
     shared_.never_shared();
@@ -64,7 +66,7 @@ worker::worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io)
 }
 
 worker::~worker() {
-  for (const stack& s : hot_stacks_) owner_.stacks().release(s);
+  while (hot_stacks_ != 0) owner_.stacks().release(hot_[--hot_stacks_]);
   for (free_block*& list : blocks_) {
     while (list != nullptr) ::operator delete(std::exchange(list, list->next));
   }
@@ -241,7 +243,7 @@ void worker::sleep() noexcept {
   if (!work) count.sleeps.add();
   expire_timers();
   // Woken by another thread, and so soon that it would have paid to stay awake?
-  if (!inbox_.empty() && now_ - before < owner_.options().spin_max) {
+  if (!inbox_.empty() && now_ - before < 2 * owner_.options().spin_max) {
     spin_ = std::min<clock::duration>(2 * spin_ + std::chrono::microseconds{1}, owner_.options().spin_max);
   }
 }
@@ -302,12 +304,12 @@ struct fiber_entry {
   }
 };
 
-void worker::suspend() noexcept {
+[[gnu::flatten]] void worker::suspend() noexcept {
   fiber_control& next = pick_prepared();
   if (&next != current_) switch_to(next, afterwards::nothing);
 }
 
-void worker::yield() noexcept {
+[[gnu::flatten]] void worker::yield() noexcept {
   fiber_control& self = *current_;
   if (fiber_control* const youngest = newborns_.pop_youngest()) ready_.push_back(*youngest);
   if (!self.stealable) [[likely]] {
@@ -338,7 +340,7 @@ void worker::refill() noexcept {
 }
 
 // The stack that the caller stands on belongs to a fiber that has ended. A newborn goes on with it.
-void worker::follow() noexcept {
+[[gnu::flatten]] void worker::follow() noexcept {
   fiber_control& ended = *current_;
   ended.memory.slot->owner.store(nullptr,
                                  std::memory_order_relaxed);  // no fiber any more, for who lists them
@@ -358,7 +360,7 @@ void worker::follow() noexcept {
   __builtin_unreachable();
 }
 
-void worker::settle_left() noexcept {
+[[gnu::flatten]] void worker::settle_left() noexcept {
   if (std::exchange(afterwards_, afterwards::nothing) == afterwards::share) {
     make_ready(*left_);
     return;
@@ -378,21 +380,24 @@ void worker::note_end() noexcept {
 
 // False: there is none to be had, and the newborn has ended with that error.
 bool worker::give_stack(fiber_control& f) noexcept {
-  if (f.stack_size == owner_.options().stack_size && !hot_stacks_.empty()) {
-    f.memory = hot_stacks_.back();
-    hot_stacks_.pop_back();
-  } else {
-    f.memory = owner_.stacks().allocate(f.stack_size);
-  }
-  if (!f.memory) [[unlikely]] {
-    f.abandon();
-    f.release();
+  if (hot_stacks_ != 0 && f.stack_size == default_stack_size_) [[likely]] {
+    f.memory = hot_[--hot_stacks_];
+  } else if (!give_new_stack(f)) {
     return false;
   }
   settle(f);
   checker::begin(f.checked, f.memory.bottom, f.memory.size());
   f.context = make_context(f.memory, &fiber_entry::enter);
   return true;
+}
+
+bool worker::give_new_stack(fiber_control& f) noexcept {
+  f.memory = owner_.stacks().allocate(f.stack_size);
+  if (f.memory) [[likely]]
+    return true;
+  f.abandon();
+  f.release();
+  return false;
 }
 
 void worker::settle(fiber_control& f) noexcept {
@@ -404,18 +409,24 @@ void worker::settle(fiber_control& f) noexcept {
 }
 
 void worker::take_stack(fiber_control& f) noexcept {
-  const stack memory = std::exchange(f.memory, {});
+  const stack memory = f.memory;
+  f.memory = {};
+  if (f.stealable || hot_stacks_ == hot_.size() || f.stack_size != default_stack_size_) [[unlikely]] {
+    return give_back(f, memory);
+  }
+  memory.slot->home.store(nullptr, std::memory_order_relaxed);
+  memory.slot->owner.store(nullptr, std::memory_order_relaxed);
+  hot_[hot_stacks_++] = memory;
+}
+
+void worker::give_back(fiber_control& f, const stack& memory) noexcept {
   {
     // cancel_all() of the worker that it came from may be looking at it.
     std::unique_lock hold(owner_.stacks().lock(), std::defer_lock);
     if (f.stealable) hold.lock();
     memory.slot->home.store(nullptr, std::memory_order_relaxed);
   }
-  if (f.stack_size == owner_.options().stack_size && hot_stacks_.size() < hot_stacks_max) {
-    hot_stacks_.push_back(memory);
-  } else {
-    owner_.stacks().release(memory);
-  }
+  owner_.stacks().release(memory);
 }
 
 // ---- being given fibers ----

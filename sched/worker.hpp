@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -138,10 +139,10 @@ class worker {
 
   fiber_control& pick() noexcept;           // may be a newborn, or the caller itself
   fiber_control& pick_prepared() noexcept;  // no newborn any more
-  fiber_control& pick_slowly() noexcept;
+  [[gnu::noinline]] fiber_control& pick_slowly() noexcept;
   fiber_control* pick_here() noexcept;
   fiber_control* steal() noexcept;
-  void take_turn() noexcept;
+  [[gnu::noinline]] void take_turn() noexcept;
   void refill() noexcept;
   void pass() noexcept;
   void expire_timers() noexcept;
@@ -155,8 +156,10 @@ class worker {
   void switch_to(fiber_control& next, afterwards then) noexcept;
   void arrive(void* left) noexcept;
   void follow() noexcept;
-  void settle_left() noexcept;
+  [[gnu::noinline]] void settle_left() noexcept;
   bool give_stack(fiber_control& f) noexcept;
+  [[gnu::noinline]] bool give_new_stack(fiber_control& f) noexcept;
+  [[gnu::noinline]] void give_back(fiber_control& f, const stack& memory) noexcept;
   void take_stack(fiber_control& f) noexcept;
   void settle(fiber_control& f) noexcept;
   void answer() noexcept;
@@ -182,8 +185,9 @@ class worker {
   clock::duration spin_{};  // how long to look for work before sleeping; adapts
   timer_queue timers_;
   std::unique_ptr<poller> io_;
-  std::vector<stack> hot_stacks_;  // of the default size, most recently used last
-  free_block* blocks_[2] = {};     // control blocks for reuse, by size
+  std::uint32_t hot_stacks_ = 0;  // how many of the next there are
+  std::array<stack, 32> hot_;     // stacks of the default size, most recently used last
+  free_block* blocks_[2] = {};    // control blocks for reuse, by size
   std::uint32_t blocks_kept_[2] = {};
   std::uint64_t ids_ = 0, ids_end_ = 0;  // taken and not yet given
   std::uint32_t random_;
@@ -191,6 +195,7 @@ class worker {
   alternate_stack signals_;  // of the thread that drives it
   worker* outer_ = nullptr;  // what the thread drove when it entered this one
   scheduler& owner_;
+  const std::uint32_t default_stack_size_;
   const unsigned index_;
   root_fiber root_;
 

@@ -1,5 +1,7 @@
 #include <zsync/timer/timer_queue.hpp>
 
+#include <algorithm>
+
 namespace zsync::detail {
 namespace {
 
@@ -7,70 +9,90 @@ constexpr std::size_t arity = 4;
 
 }  // namespace
 
-void timer_queue::add(timer_node& node, deadline when) {
-  heap_.push_back({when.time(), &node});
-  sift_up(heap_.size() - 1, heap_.back());
+void timer_heap::reserve(std::size_t count) {
+  if (count > entries_.capacity()) entries_.reserve(std::max(count, 2 * entries_.capacity()));
 }
 
-void timer_queue::cancel(timer_node& node) noexcept {
-  if (node.queued()) remove(node.place);
+void timer_heap::add(const entry& e) noexcept {
+  entries_.push_back(e);
+  sift_up(entries_.size() - 1, e);
 }
 
-std::size_t timer_queue::expire(clock::time_point now, std::size_t limit) noexcept {
-  std::size_t expired = 0;
-  while (expired < limit && !heap_.empty() && heap_.front().when <= now) {
-    timer_node& due = *heap_.front().node;
-    remove(0);
-    due.expired(due);
-    ++expired;
+void timer_heap::remove(std::size_t place) noexcept {
+  entries_[place].node->place = timer_node::unqueued;
+  const entry last = entries_.back();
+  entries_.pop_back();
+  if (place == entries_.size()) return;
+  if (place > 0 && last.when < entries_[(place - 1) / arity].when) {
+    sift_up(place, last);
+  } else {
+    sift_down(place, last);
   }
-  return expired;
 }
 
-void timer_queue::put(std::size_t place, const entry& e) noexcept {
-  heap_[place] = e;
-  e.node->place = static_cast<std::uint32_t>(place);
+void timer_heap::put(std::size_t place, const entry& e) noexcept {
+  entries_[place] = e;
+  e.node->place = static_cast<std::uint32_t>(place) | mark_;
 }
 
-// Takes a copy: `e` may stand in the array that is being shifted.
-void timer_queue::sift_up(std::size_t place, const entry& moved) noexcept {
-  const entry e = moved;
+void timer_heap::sift_up(std::size_t place, entry e) noexcept {
   while (place > 0) {
     const std::size_t parent = (place - 1) / arity;
-    if (heap_[parent].when <= e.when) break;
-    put(place, heap_[parent]);
+    if (entries_[parent].when <= e.when) break;
+    put(place, entries_[parent]);
     place = parent;
   }
   put(place, e);
 }
 
-void timer_queue::sift_down(std::size_t place, const entry& moved) noexcept {
-  const entry e = moved;
+void timer_heap::sift_down(std::size_t place, entry e) noexcept {
   for (;;) {
     const std::size_t first = place * arity + 1;
-    if (first >= heap_.size()) break;
-    const std::size_t last = std::min(first + arity, heap_.size());
+    if (first >= entries_.size()) break;
+    const std::size_t last = std::min(first + arity, entries_.size());
     std::size_t least = first;
     for (std::size_t child = first + 1; child < last; ++child) {
-      if (heap_[child].when < heap_[least].when) least = child;
+      if (entries_[child].when < entries_[least].when) least = child;
     }
-    if (e.when <= heap_[least].when) break;
-    put(place, heap_[least]);
+    if (e.when <= entries_[least].when) break;
+    put(place, entries_[least]);
     place = least;
   }
   put(place, e);
 }
 
-void timer_queue::remove(std::size_t place) noexcept {
-  heap_[place].node->place = timer_node::unqueued;
-  const entry last = heap_.back();
-  heap_.pop_back();
-  if (place == heap_.size()) return;
-  if (place > 0 && last.when < heap_[(place - 1) / arity].when) {
-    sift_up(place, last);
-  } else {
-    sift_down(place, last);
+void timer_queue::add(timer_node& node, deadline when) {
+  if (young_.size() == young_max) grow_old();
+  young_.reserve(young_max);
+  young_.add({when.time(), &node});
+}
+
+// Those that were not cancelled in time will probably stay.
+void timer_queue::grow_old() {
+  old_.reserve(old_.size() + young_max);
+  while (!young_.empty()) {
+    const timer_heap::entry e = young_.last();
+    young_.remove(young_.size() - 1);
+    old_.add(e);
   }
+}
+
+void timer_queue::cancel(timer_node& node) noexcept {
+  if (!node.queued()) return;
+  ((node.place & old_mark) != 0 ? old_ : young_).remove(node.place & ~old_mark);
+}
+
+std::size_t timer_queue::expire(clock::time_point now, std::size_t limit) noexcept {
+  std::size_t expired = 0;
+  while (expired < limit && next().time() <= now && !empty()) {
+    timer_heap& heap =
+        old_.empty() || (!young_.empty() && young_.earliest().when <= old_.earliest().when) ? young_ : old_;
+    timer_node& due = *heap.earliest().node;
+    heap.remove(0);
+    due.expired(due);
+    ++expired;
+  }
+  return expired;
 }
 
 }  // namespace zsync::detail

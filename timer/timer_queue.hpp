@@ -1,8 +1,9 @@
-// The timers of one worker: a 4-ary heap of deadlines whose nodes know their place.
+// The timers of one worker: two 4-ary heaps of deadlines whose nodes know their place.
 //
-// Adding is O(1) on average and O(log n) at worst, cancelling O(log n), the next deadline O(1). Deadlines
-// stand in the heap's array beside the node's address, so that sifting does not touch the nodes, which
-// live on the stacks of parked fibers. Not thread-safe: the queue belongs to its worker's thread.
+// Nearly every timer is a timeout that is cancelled soon after it was added. So new ones go to a small young
+// heap, where adding and cancelling touch a few lines of cache however many timers stand; when it is full,
+// those that are left move to the old heap. Deadlines stand in the heaps' arrays beside the nodes' addresses.
+// Not thread-safe: the queue belongs to its worker's thread.
 #pragma once
 
 #include <zsync/timer/deadline.hpp>
@@ -27,37 +28,66 @@ struct timer_node {
   [[nodiscard]] bool queued() const noexcept { return place != unqueued; }
 
   callback expired;
-  std::uint32_t place = unqueued;  // index in the heap; kept by the queue
+  std::uint32_t place = unqueued;  // index in its heap, and in the highest bit which; kept by the queue
+};
+
+// One heap. Adding is O(1) on average and O(log n) at worst, removing O(log n), the earliest O(1).
+class timer_heap {
+ public:
+  struct entry {
+    clock::time_point when;
+    timer_node* node;
+  };
+
+  explicit timer_heap(std::uint32_t mark) noexcept : mark_(mark) {}
+
+  [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  [[nodiscard]] const entry& earliest() const noexcept { return entries_.front(); }
+  [[nodiscard]] const entry& last() const noexcept { return entries_.back(); }
+
+  void reserve(std::size_t count);    // throws std::bad_alloc
+  void add(const entry& e) noexcept;  // within what was reserved
+  void remove(std::size_t place) noexcept;
+
+ private:
+  void put(std::size_t place, const entry& e) noexcept;
+  void sift_up(std::size_t place, entry e) noexcept;
+  void sift_down(std::size_t place, entry e) noexcept;
+
+  std::vector<entry> entries_;
+  const std::uint32_t mark_;  // set in the place of its nodes
 };
 
 class timer_queue {
  public:
+  timer_queue() noexcept : young_(0), old_(old_mark) {}
+
   // Throws std::bad_alloc, and then has not changed.
   void add(timer_node& node, deadline when);
   void cancel(timer_node& node) noexcept;  // nothing happens if it is not queued
 
   [[nodiscard]] deadline next() const noexcept {
-    return heap_.empty() ? deadline::never() : deadline{heap_.front().when};
+    deadline first;
+    if (!young_.empty()) first = deadline{young_.earliest().when};
+    if (!old_.empty()) first = tightest(first, deadline{old_.earliest().when});
+    return first;
   }
-  [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
-  [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return young_.empty() && old_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return young_.size() + old_.size(); }
 
   // Expires the timers that are due at `now`, at most `limit` of them so that a storm of equal deadlines
   // does not starve I/O. Returns how many it expired.
   std::size_t expire(clock::time_point now, std::size_t limit) noexcept;
 
  private:
-  struct entry {
-    clock::time_point when;
-    timer_node* node;
-  };
+  static constexpr std::uint32_t old_mark = std::uint32_t{1} << 31;
+  static constexpr std::size_t young_max = 64;
 
-  void put(std::size_t place, const entry& e) noexcept;
-  void sift_up(std::size_t place, const entry& e) noexcept;
-  void sift_down(std::size_t place, const entry& e) noexcept;
-  void remove(std::size_t place) noexcept;
+  void grow_old();
 
-  std::vector<entry> heap_;
+  timer_heap young_;
+  timer_heap old_;
 };
 
 }  // namespace zsync::detail
