@@ -4,6 +4,7 @@
 #include <zsync/channel/async.hpp>
 #include <zsync/channel/await.hpp>
 #include <zsync/channel/barrier.hpp>
+#include <zsync/channel/broadcast.hpp>
 #include <zsync/channel/channel.hpp>
 #include <zsync/channel/condition_variable.hpp>
 #include <zsync/channel/condition_variable_any.hpp>
@@ -13,6 +14,7 @@
 #include <zsync/channel/interval.hpp>
 #include <zsync/channel/latch.hpp>
 #include <zsync/channel/mutex.hpp>
+#include <zsync/channel/on_broadcast.hpp>
 #include <zsync/channel/on_channel.hpp>
 #include <zsync/channel/on_future.hpp>
 #include <zsync/channel/on_join.hpp>
@@ -29,6 +31,7 @@
 #include <zsync/channel/status.hpp>
 #include <zsync/channel/timed_mutex.hpp>
 #include <zsync/channel/wait_group.hpp>
+#include <zsync/channel/watch.hpp>
 #include <zsync/channel/when_all.hpp>
 #include <zsync/channel/when_any.hpp>
 #include <zsync/io/buffer.hpp>

@@ -5,6 +5,7 @@
 //            after(1s, [] { ... }));
 #pragma once
 
+#include <zsync/channel/on_broadcast.hpp>
 #include <zsync/channel/on_channel.hpp>
 #include <zsync/channel/on_future.hpp>
 #include <zsync/channel/on_join.hpp>

@@ -1,0 +1,108 @@
+// A channel whose every message goes to every receiver, and whose senders never wait.
+#pragma once
+
+#include <zsync/channel/broadcast_state.hpp>
+
+#include <chrono>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+namespace zsync {
+
+template <class T>
+class broadcast_receiver;
+
+// Copies are further senders; the channel closes when the last is gone. Any fiber or thread may use one.
+template <class T>
+class broadcast_sender {
+ public:
+  using value_type = T;
+
+  // False: closed; the message is untouched.
+  bool send(T&& message) const { return state_->send(std::move(message)); }
+  bool send(const T& message) const { return !is_closed() && state_->send(T(message)); }
+
+  // Gets the messages that are sent from now on.
+  [[nodiscard]] broadcast_receiver<T> subscribe() const {
+    return broadcast_receiver<T>(state_.new_reader(false));
+  }
+
+  void close() const noexcept { state_->close(); }
+  [[nodiscard]] bool is_closed() const noexcept { return state_->is_closed(); }
+  [[nodiscard]] std::size_t capacity() const noexcept { return state_->capacity(); }
+
+  explicit broadcast_sender(detail::broadcast_state<T>* state) noexcept : state_(state) {}
+
+ private:
+  detail::broadcast_writer<T> state_;
+};
+
+// Used by one fiber or thread at a time; a copy is a further receiver, from the same message on. The channel
+// closes when the last is gone. Waiting is a cancellation point and obeys deadline scopes; it takes no
+// message then.
+template <class T>
+class broadcast_receiver {
+ public:
+  using value_type = T;
+
+  // Waits for the next message. nullopt: closed and drained. A receiver that fell behind by more than the
+  // capacity goes on with the oldest message that is left; lost() tells how many it missed.
+  [[nodiscard]] std::optional<T> recv() { return reader_.receive(); }
+
+  // success, empty or closed.
+  channel_status try_recv(T& into) { return reader_.try_receive(into); }
+  // success, timeout or closed.
+  channel_status recv_until(T& into, deadline until) { return reader_.receive(into, until); }
+  template <class Rep, class Period>
+  channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) {
+    return recv_until(into, deadline::after(at_most));
+  }
+
+  // How many messages it has missed so far, in all.
+  [[nodiscard]] std::uint64_t lost() const noexcept { return reader_.lost(); }
+
+  class iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = T;
+    using difference_type = std::ptrdiff_t;
+    using pointer = T*;
+    using reference = T&;
+
+    explicit iterator(broadcast_receiver& from) : from_(&from), message_(from.recv()) {}
+    T& operator*() const noexcept { return *message_; }
+    T* operator->() const noexcept { return &*message_; }
+    iterator& operator++() {
+      message_ = from_->recv();
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    friend bool operator==(const iterator& at, std::default_sentinel_t) noexcept { return !at.message_; }
+
+   private:
+    broadcast_receiver* from_;
+    mutable std::optional<T> message_;
+  };
+  [[nodiscard]] iterator begin() { return iterator(*this); }
+  [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
+
+  void close() const noexcept { reader_.state().close(); }
+  [[nodiscard]] bool is_closed() const noexcept { return reader_.state().is_closed(); }
+  [[nodiscard]] std::size_t size() const noexcept { return reader_.size(); }
+
+  explicit broadcast_receiver(detail::broadcast_reader<T>&& reader) noexcept : reader_(std::move(reader)) {}
+  [[nodiscard]] detail::broadcast_reader<T>& reader() noexcept { return reader_; }  // for select
+
+ private:
+  detail::broadcast_reader<T> reader_;
+};
+
+// Holds the last `capacity` messages, at least 1, for receivers that have not come to them yet.
+template <class T>
+[[nodiscard]] std::pair<broadcast_sender<T>, broadcast_receiver<T>> broadcast(std::size_t capacity) {
+  auto* const state = new detail::broadcast_state<T>(capacity);
+  return {broadcast_sender<T>(state), broadcast_receiver<T>(detail::broadcast_reader<T>(state, 0))};
+}
+
+}  // namespace zsync

@@ -1,0 +1,45 @@
+// Cases of a select: receiving from a broadcast or a watch.
+#pragma once
+
+#include <zsync/channel/broadcast.hpp>
+#include <zsync/channel/watch.hpp>
+#include <zsync/sched/select_case.hpp>
+
+#include <functional>
+#include <optional>
+#include <utility>
+
+namespace zsync {
+
+namespace detail {
+
+template <class T, class F>
+class broadcast_case final : public select_case {
+ public:
+  broadcast_case(broadcast_reader<T>& from, F handler) : from_(from), handler_(std::move(handler)) {}
+
+  bool attempt() override { return from_.try_receive(message_) != channel_status::empty; }
+  bool enlist(waiter& me) noexcept override { return from_.enlist(me); }
+  void withdraw(waiter& me) noexcept override { from_.withdraw(me); }
+  bool complete() override { return attempt(); }  // woken means: look for yourself
+  void run() override { std::invoke(handler_, std::move(message_)); }
+
+ private:
+  broadcast_reader<T>& from_;
+  std::optional<T> message_;
+  F handler_;
+};
+
+}  // namespace detail
+
+// As on_recv of a channel's receiver.
+template <class T, class F>
+[[nodiscard]] auto on_recv(broadcast_receiver<T>& from, F handler) {
+  return detail::broadcast_case<T, F>(from.reader(), std::move(handler));
+}
+template <class T, class F>
+[[nodiscard]] auto on_recv(watch_receiver<T>& from, F handler) {
+  return detail::broadcast_case<T, F>(from.reader(), std::move(handler));
+}
+
+}  // namespace zsync

@@ -1,0 +1,80 @@
+// A value that some change and others watch: who looks sees the newest, not each.
+#pragma once
+
+#include <zsync/channel/broadcast_state.hpp>
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+namespace zsync {
+
+template <class T>
+class watch_receiver;
+
+// Copies are further senders; the channel closes when the last is gone. Any fiber or thread may use one.
+template <class T>
+class watch_sender {
+ public:
+  using value_type = T;
+
+  // Sets the value. False: closed, and the message is untouched.
+  bool send(T&& value) const { return state_->send(std::move(value)); }
+  bool send(const T& value) const { return !is_closed() && state_->send(T(value)); }
+
+  [[nodiscard]] T get() const {
+    std::uint64_t ignored = 0;
+    return state_->newest(ignored);
+  }
+
+  [[nodiscard]] watch_receiver<T> subscribe() const { return watch_receiver<T>(state_.new_reader(true)); }
+
+  void close() const noexcept { state_->close(); }
+  [[nodiscard]] bool is_closed() const noexcept { return state_->is_closed(); }
+
+  explicit watch_sender(detail::broadcast_state<T>* state) noexcept : state_(state) {}
+
+ private:
+  detail::broadcast_writer<T> state_;
+};
+
+// Used by one fiber or thread at a time; a copy is a further receiver, that has seen the same. Waiting as
+// with other receivers.
+template <class T>
+class watch_receiver {
+ public:
+  using value_type = T;
+
+  // Waits for a value that this receiver has not seen; the one that is there at first counts as such.
+  // nullopt: closed, and the last value seen.
+  [[nodiscard]] std::optional<T> recv() { return reader_.receive(); }
+  channel_status try_recv(T& into) { return reader_.try_receive(into); }
+  channel_status recv_until(T& into, deadline until) { return reader_.receive(into, until); }
+  template <class Rep, class Period>
+  channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) {
+    return recv_until(into, deadline::after(at_most));
+  }
+
+  // The newest value, seen or not; it is seen afterwards. Does not wait, and works after the close too.
+  [[nodiscard]] T get() { return reader_.newest(); }
+
+  [[nodiscard]] bool has_changed() const noexcept { return reader_.size() != 0; }
+  void close() const noexcept { reader_.state().close(); }
+  [[nodiscard]] bool is_closed() const noexcept { return reader_.state().is_closed(); }
+
+  explicit watch_receiver(detail::broadcast_reader<T>&& reader) noexcept : reader_(std::move(reader)) {}
+  [[nodiscard]] detail::broadcast_reader<T>& reader() noexcept { return reader_; }  // for select
+
+ private:
+  detail::broadcast_reader<T> reader_;
+};
+
+template <class T>
+[[nodiscard]] std::pair<watch_sender<T>, watch_receiver<T>> watch(T initial) {
+  auto state = std::make_unique<detail::broadcast_state<T>>(1);
+  state->send(std::move(initial));
+  detail::broadcast_state<T>* const shared = state.release();
+  return {watch_sender<T>(shared), watch_receiver<T>(detail::broadcast_reader<T>(shared, 0))};
+}
+
+}  // namespace zsync

@@ -1,0 +1,163 @@
+#include "meeting.hpp"
+
+#include <zsync/channel/broadcast.hpp>
+#include <zsync/channel/select.hpp>
+#include <zsync/channel/watch.hpp>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+namespace {
+
+using namespace zsync;
+using namespace zsync::test;
+
+TEST_CASE("every receiver of a broadcast gets every message", "[broadcast]") {
+  over_workers([] {
+    auto [tx, rx] = broadcast<std::string>(64);
+    std::vector<fiber<std::string>> all;
+    for (int i = 0; i < 4; ++i) {
+      all.push_back(spawn([rx = rx]() mutable {
+        std::string text;
+        for (const auto& message : rx) text += message;
+        return text + (rx.lost() == 0 ? "" : " with gaps");
+      }));
+    }
+    std::string expected;
+    for (int i = 0; i < 50; ++i) {
+      tx.send(std::to_string(i));
+      expected += std::to_string(i);
+      if (i % 8 == 0) this_fiber::yield();
+    }
+    tx.close();
+    for (auto& one : all) CHECK(one.join() == expected);
+    CHECK_FALSE(tx.send("late"));
+  });
+}
+
+TEST_CASE("a receiver that lags is told how much it lost, and goes on with the oldest left", "[broadcast]") {
+  auto [tx, rx] = broadcast<int>(4);
+  auto slow = rx;
+  for (int i = 0; i < 10; ++i) {
+    CHECK(tx.send(i));
+    CHECK(rx.recv() == i);
+  }
+  CHECK(rx.lost() == 0);
+  CHECK(slow.size() == 4);
+  CHECK(slow.recv() == 6);
+  CHECK(slow.lost() == 6);
+  for (int i = 7; i < 10; ++i) CHECK(slow.recv() == i);
+  CHECK(slow.lost() == 6);
+  int got = 0;
+  CHECK(slow.try_recv(got) == channel_status::empty);
+  CHECK(slow.recv_for(got, 1ms) == channel_status::timeout);
+
+  auto late = tx.subscribe();
+  tx.send(10);
+  tx.close();
+  CHECK(late.recv() == 10);
+  CHECK(late.recv() == std::nullopt);
+  CHECK(late.try_recv(got) == channel_status::closed);
+  CHECK(slow.recv_for(got, 1ms) == channel_status::success);
+  CHECK_THROWS_AS(broadcast<int>(0), std::invalid_argument);
+}
+
+TEST_CASE("what a receiver gets and what it lost add up to what was sent", "[broadcast]") {
+  over_workers([] {
+    auto ends = broadcast<std::uint64_t>(8);
+    constexpr std::uint64_t count = 5000;
+    std::vector<fiber<bool>> all;
+    for (std::uint64_t i = 0; i < 4; ++i) {
+      all.push_back(spawn([rx = ends.second, i]() mutable {
+        dice d(i);
+        std::uint64_t received = 0;
+        std::uint64_t last = 0;
+        bool in_order = true;
+        while (const auto message = rx.recv()) {
+          in_order = in_order && *message > last;
+          last = *message;
+          ++received;
+          if (d.roll(20) == 0) this_fiber::sleep_for(10us);
+        }
+        return in_order && received + rx.lost() == count;
+      }));
+    }
+    for (std::uint64_t i = 1; i <= count; ++i) {
+      ends.first.send(i);
+      if (i % 32 == 0) this_fiber::yield();
+    }
+    ends.first.close();
+    for (auto& one : all) CHECK(one.join());
+  });
+}
+
+TEST_CASE("a broadcast closes with its last sender, or its last receiver", "[broadcast]") {
+  over_workers([] {
+    auto first = broadcast<int>(2);
+    auto waits = spawn([rx = first.second]() mutable { return rx.recv(); });
+    let_others_wait();
+    { const auto gone = std::move(first.first); }
+    CHECK(waits.join() == std::nullopt);
+    auto second = broadcast<int>(2);
+    { const auto gone = std::move(second.second); }
+    CHECK_FALSE(second.first.send(1));
+    auto too_late = second.first.subscribe();
+    CHECK(too_late.recv() == std::nullopt);
+  });
+}
+
+TEST_CASE("a watch shows the newest value", "[watch]") {
+  over_workers([] {
+    auto [tx, rx] = watch<std::string>("first");
+    CHECK(rx.has_changed());
+    CHECK(rx.recv() == "first");
+    CHECK_FALSE(rx.has_changed());
+    tx.send("second");
+    tx.send("third");
+    CHECK(rx.recv() == "third");
+    std::string got;
+    CHECK(rx.recv_for(got, 1ms) == channel_status::timeout);
+    CHECK(rx.get() == "third");
+    CHECK(tx.get() == "third");
+    auto setter = spawn([tx = tx] {
+      this_fiber::sleep_for(2ms);
+      tx.send("fourth");
+    });
+    CHECK(rx.recv() == "fourth");
+    setter.join();
+    auto other = tx.subscribe();
+    CHECK(other.recv() == "fourth");
+    tx.send("last");
+    tx.close();
+    CHECK(other.recv() == "last");
+    CHECK(other.recv() == std::nullopt);
+    CHECK(other.get() == "last");
+  });
+}
+
+TEST_CASE("a select receives from broadcasts and watches", "[select][broadcast][watch]") {
+  over_workers([] {
+    auto [tx, rx] = broadcast<int>(2);
+    auto [setter, watched] = watch<int>(0);
+    (void)watched.recv();
+    auto sends = spawn([tx = tx, setter = setter] {
+      this_fiber::sleep_for(1ms);
+      tx.send(5);
+      this_fiber::sleep_for(1ms);
+      setter.send(6);
+    });
+    int got = 0;
+    const auto take = [&](std::optional<int> m) { got = m.value_or(-1); };
+    CHECK(select(on_recv(rx, take), on_recv(watched, take), after(10s, [] {})) == 0);
+    CHECK(got == 5);
+    CHECK(select(on_recv(rx, take), on_recv(watched, take), after(10s, [] {})) == 1);
+    CHECK(got == 6);
+    sends.join();
+    CHECK(select(on_recv(rx, take), on_recv(watched, take), after(1ms, [] {})) == 2);
+  });
+}
+
+}  // namespace
