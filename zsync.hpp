@@ -39,7 +39,9 @@
 #include <zsync/io/copy.hpp>
 #include <zsync/io/file.hpp>
 #include <zsync/io/pipe.hpp>
+#include <zsync/io/posix.hpp>
 #include <zsync/io/process.hpp>
+#include <zsync/io/resolve.hpp>
 #include <zsync/io/signal.hpp>
 #include <zsync/io/socket_address.hpp>
 #include <zsync/io/stream.hpp>

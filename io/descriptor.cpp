@@ -45,6 +45,16 @@ descriptor_ptr descriptor_ptr::adopt(int fd, descriptor_kind kind) {
   return descriptor_ptr(d);
 }
 
+descriptor_ptr descriptor_ptr::borrow(int fd, descriptor_kind kind) {
+  if (engine* const here = current_engine()) {
+    if (descriptor* const known = here->resident(fd); known != nullptr && !known->closed()) {
+      known->retain();
+      return descriptor_ptr(known);
+    }
+  }
+  return descriptor_ptr(new descriptor(fd, kind, true));
+}
+
 // ---- visitors and lists ----
 
 bool descriptor::settle(engine& here) {
@@ -272,6 +282,7 @@ void descriptor::end() noexcept {
       fd = fd_;
     }
     engine* const home = home_.load(std::memory_order_relaxed);
+    if (home != nullptr && borrowed_) home->forget(*this);
     if (home != nullptr && home == here) home->move_out(*this);
     elsewhere = home != nullptr && home != here;
     if (elsewhere) send_home(*home, please_end);

@@ -38,8 +38,10 @@ class descriptor {
  public:
   static constexpr clock::duration no_timeout = clock::duration::max();
 
-  // Takes the number over.
-  descriptor(int fd, descriptor_kind kind) noexcept : fd_(fd), kind_(kind) {}
+  // Takes the number over, unless it is borrowed: then it stays its owner's, and must stay open while this is
+  // used.
+  descriptor(int fd, descriptor_kind kind, bool borrowed = false) noexcept
+      : fd_(fd), kind_(kind), returned_(borrowed), borrowed_(borrowed) {}
   descriptor(const descriptor&) = delete;
   descriptor& operator=(const descriptor&) = delete;
 
@@ -158,12 +160,13 @@ class descriptor {
 
   spinlock lock_;        // guards what follows
   bool let_go_ = false;  // the home, if there was one, has let go
-  bool returned_ = false;
+  bool returned_;
   std::uint8_t mail_ = nothing;
   std::uint32_t visitors_ = 0;
   std::atomic<std::uint32_t> waiting_visitors_{0};  // changed under the lock, read by the home
   op_list shared_[2];
   int closing_signal_ = -1;
+  const bool borrowed_;
 };
 
 // Owns one reference.
@@ -182,6 +185,10 @@ class descriptor_ptr {
   ~descriptor_ptr() {
     if (d_ != nullptr) d_->release();
   }
+
+  // For the calling fiber, to wait on a descriptor that is somebody else's. What its worker knows by that
+  // number already is shared. Throws std::bad_alloc.
+  static descriptor_ptr borrow(int fd, descriptor_kind kind);
 
   // Takes `fd` over, also when memory runs out: then it is closed and std::bad_alloc thrown.
   static descriptor_ptr adopt(int fd, descriptor_kind kind);

@@ -40,6 +40,12 @@ class engine : public poller {
   void move_in(descriptor& d);
   void move_out(descriptor& d) noexcept;
 
+  // What has its home here under that number; nullptr if nothing has.
+  [[nodiscard]] descriptor* resident(int fd) const noexcept {
+    const auto place = static_cast<std::size_t>(fd);
+    return place < residents_.size() ? residents_[place] : nullptr;
+  }
+
   // Any thread, holding the lock of a descriptor whose home this is. Urgent: an idle worker is woken for it.
   void post(descriptor& d, bool urgent) noexcept;
 
@@ -54,11 +60,6 @@ class engine : public poller {
   }
   // Call in the most derived destructor.
   void evict_all() noexcept;
-
-  [[nodiscard]] descriptor* resident(int fd) const noexcept {
-    const auto place = static_cast<std::size_t>(fd);
-    return place < residents_.size() ? residents_[place] : nullptr;
-  }
 
  private:
   friend class descriptor;

@@ -55,7 +55,8 @@ struct op {
   // errno.
   using function_type = std::int64_t (*)(op&) noexcept;
 
-  op(function_type what, direction way, void* argument) noexcept : op(op_kind::call, way, argument) {
+  op(function_type what, direction way, void* argument, std::size_t count = 1) noexcept
+      : op(op_kind::call, way, argument, count) {
     function = what;
   }
 

@@ -1,14 +1,13 @@
+#include <zsync/io/connect_race.hpp>
 #include <zsync/io/perform.hpp>
+#include <zsync/io/resolve.hpp>
 #include <zsync/io/tcp.hpp>
-#include <zsync/sched/blocking.hpp>
 
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
 #include <cerrno>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,27 +18,6 @@ using detail::descriptor_kind;
 using detail::descriptor_ptr;
 using detail::set_option;
 using detail::throw_if;
-
-std::vector<socket_address> addresses_of(std::string_view host, std::uint16_t port, std::error_code& ec) {
-  ec.clear();
-  std::error_code not_numeric;
-  if (const ip_address ip = ip_address::parse(host, not_numeric); !not_numeric) return {{ip, port}};
-  if (host == "localhost") return {{ip_address::loopback_v4(), port}, {ip_address::loopback_v6(), port}};
-  addrinfo* list = nullptr;
-  const int failure = blocking([name = std::string(host), &list] {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    return ::getaddrinfo(name.c_str(), nullptr, &hints, &list);
-  });
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(list, &::freeaddrinfo);
-  if (failure != 0) ec = error::no_such_host;
-  std::vector<socket_address> found;
-  for (const addrinfo* a = list; a != nullptr; a = a->ai_next) {
-    found.push_back(socket_address::from_native(a->ai_addr, a->ai_addrlen));
-    found.back().set_port(port);
-  }
-  return found;
-}
 
 }  // namespace
 
@@ -63,11 +41,10 @@ tcp_stream tcp_stream::connect(const socket_address& to) {
 }
 
 tcp_stream tcp_stream::connect(std::string_view host, std::uint16_t port, std::error_code& ec) {
-  for (const socket_address& to : addresses_of(host, port, ec)) {
-    tcp_stream connected = connect(to, ec);
-    if (!ec || ec == std::errc::operation_canceled || ec == std::errc::timed_out) return connected;
-  }
-  return {};
+  std::vector<socket_address> addresses = resolve(host, std::to_string(port), {}, ec);
+  if (ec) return {};
+  descriptor_ptr d = detail::connect_first(std::move(addresses), ec);
+  return ec ? tcp_stream() : tcp_stream(std::move(d));
 }
 
 tcp_stream tcp_stream::connect(std::string_view host, std::uint16_t port) {

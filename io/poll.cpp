@@ -1,0 +1,105 @@
+// The descriptors go into an epoll instance of their own, and the fiber waits until that is readable: one
+// wait for any number of them, on any engine.
+#include <zsync/io/offload.hpp>
+#include <zsync/io/perform.hpp>
+#include <zsync/io/poll.hpp>
+#include <zsync/sched/worker.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <utility>
+
+#if defined(__linux__)
+#include <sys/epoll.h>
+#endif
+
+namespace zsync::detail {
+namespace {
+
+int look(std::span<pollfd> set, std::error_code& ec) noexcept {
+  int n = 0;
+  do n = ::poll(set.data(), set.size(), 0);
+  while (n < 0 && errno == EINTR);
+  if (n < 0) ec = {errno, std::system_category()};
+  return n;
+}
+
+// Until `until`, and whether it was that which ended the wait rather than a scope.
+std::error_code wait_for(descriptor& d, direction side, deadline until, bool& expired) {
+  op o(op_kind::ready, side);
+  const std::error_code ec = perform(
+      d, o, wait_kind::io_other,
+      until.is_never() ? descriptor::no_timeout.count() : std::max<clock::rep>(until.remaining().count(), 1));
+  expired = ec == std::errc::timed_out && until.has_passed();
+  return expired ? std::error_code() : ec;
+}
+
+#if defined(__linux__)
+std::error_code add(int set, const pollfd& p) noexcept {
+  if (p.fd < 0) return {};
+  epoll_event e{};
+  e.events = static_cast<std::uint32_t>(static_cast<unsigned short>(p.events));
+  e.data.fd = p.fd;
+  if (::epoll_ctl(set, EPOLL_CTL_ADD, p.fd, &e) == 0) return {};
+  if (errno == EEXIST) {
+    // Named twice, for different events perhaps: a wake too many is looked at again.
+    e.events |= EPOLLIN | EPOLLOUT | EPOLLPRI;
+    if (::epoll_ctl(set, EPOLL_CTL_MOD, p.fd, &e) == 0) return {};
+  }
+  return {errno, std::system_category()};
+}
+
+descriptor_ptr make_set(std::span<const pollfd> set, std::error_code& ec) {
+  const int fd = ::epoll_create1(EPOLL_CLOEXEC);
+  if (fd < 0) {
+    ec = {errno, std::system_category()};
+    return {};
+  }
+  descriptor_ptr d = descriptor_ptr::adopt(fd, descriptor_kind::other);
+  for (const pollfd& p : set) {
+    if (ec = add(fd, p); ec) return {};
+  }
+  return d;
+}
+
+int poll_several(std::span<pollfd> set, deadline until, std::error_code& ec) {
+  const descriptor_ptr d = make_set(set, ec);
+  bool expired = false;
+  while (!ec) {
+    ec = wait_for(*d, direction::in, until, expired);
+    if (ec) break;
+    if (const int n = look(set, ec); n != 0 || expired) return ec ? -1 : n;
+  }
+  return -1;
+}
+#else
+int poll_several(std::span<pollfd> set, deadline until, std::error_code& ec) {
+  const auto left = until.is_never() ? clock::duration{-1'000'000} : until.remaining();
+  const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+  return offload(ec, [&] {
+    return ::poll(set.data(), static_cast<nfds_t>(set.size()), static_cast<int>(milliseconds));
+  });
+}
+#endif
+
+}  // namespace
+
+int poll_many(std::span<pollfd> set, deadline until, std::error_code& ec) {
+  ec.clear();
+  if (const int n = look(set, ec); n != 0 || until.has_passed()) return n;
+  if (current_fiber() == nullptr) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until.remaining()).count();
+    const int limit = until.is_never() ? -1 : static_cast<int>(std::min<std::int64_t>(left, 1'000'000));
+    const int n = ::poll(set.data(), set.size(), limit);
+    if (n < 0 && errno != EINTR) ec = {errno, std::system_category()};
+    return n;
+  }
+  if (set.empty()) {
+    ec = pause(until.is_never() ? clock::duration::max() : until.remaining());
+    return ec ? -1 : 0;
+  }
+  return poll_several(set, until, ec);
+}
+
+}  // namespace zsync::detail

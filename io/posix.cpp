@@ -1,0 +1,413 @@
+#include <zsync/io/engine.hpp>
+#include <zsync/io/offload.hpp>
+#include <zsync/io/perform.hpp>
+#include <zsync/io/plain_io.hpp>
+#include <zsync/io/poll.hpp>
+#include <zsync/io/posix.hpp>
+#include <zsync/sched/worker.hpp>
+
+#include <fcntl.h>
+#include <sys/time.h>
+
+#include <array>
+#include <cerrno>
+#include <vector>
+
+namespace zsync::posix {
+namespace {
+
+using detail::descriptor;
+using detail::descriptor_kind;
+using detail::descriptor_ptr;
+using detail::direction;
+using detail::op;
+using detail::op_kind;
+using detail::perform;
+using detail::wait_kind;
+
+bool inside() noexcept { return detail::current_fiber() != nullptr; }
+
+int to_errno(std::error_code ec) noexcept {
+  if (ec == error::closed) return EBADF;
+  if (ec == std::errc::operation_canceled) return ECANCELED;
+  if (ec == std::errc::timed_out) return ETIMEDOUT;
+  return ec.category() == std::system_category() || ec.category() == std::generic_category() ? ec.value()
+                                                                                             : EIO;
+}
+
+ssize_t failed(int error) noexcept {
+  errno = error;
+  return -1;
+}
+
+bool nonblocking(int fd) noexcept {
+  const int mode = ::fcntl(fd, F_GETFL);
+  return mode >= 0 && (mode & O_NONBLOCK) != 0;
+}
+
+bool scope_passed() noexcept {
+  const detail::deadline_frame* const scope = detail::innermost_deadline();
+  return scope != nullptr && scope->until.has_passed();
+}
+
+// Nanoseconds that the socket's own options allow; descriptor::no_timeout without any.
+clock::rep socket_timeout(int fd, direction side) noexcept {
+  timeval t{};
+  socklen_t size = sizeof t;
+  const int name = side == direction::in ? SO_RCVTIMEO : SO_SNDTIMEO;
+  if (::getsockopt(fd, SOL_SOCKET, name, &t, &size) != 0 || (t.tv_sec == 0 && t.tv_usec == 0)) {
+    return descriptor::no_timeout.count();
+  }
+  return (std::chrono::seconds{t.tv_sec} + std::chrono::microseconds{t.tv_usec}) /
+         std::chrono::nanoseconds{1};
+}
+
+// Does `o` now or waits for it; its result, or -1 with errno.
+ssize_t run(int fd, op& o, descriptor_kind kind, wait_kind why) {
+  o.fd = fd;
+  if (o.attempt()) {
+    if (o.failed()) return failed(static_cast<int>(-o.result));
+    return static_cast<ssize_t>(o.result);
+  }
+  if (nonblocking(fd)) return failed(EAGAIN);
+  const clock::rep timeout =
+      kind == descriptor_kind::socket ? socket_timeout(fd, o.side) : descriptor::no_timeout.count();
+  std::error_code ec;
+  {
+    const descriptor_ptr d = descriptor_ptr::borrow(fd, kind);
+    ec = perform(*d, o, why, timeout);
+  }
+  if (ec == std::errc::timed_out && timeout != descriptor::no_timeout.count() && !scope_passed()) {
+    return failed(why == wait_kind::io_connect ? EINPROGRESS : EAGAIN);
+  }
+  if (ec) return failed(to_errno(ec));
+  return static_cast<ssize_t>(o.result);
+}
+
+// Goes on until all is written, as blocking descriptors do. `write_part` gets what is left as an array of
+// iovecs.
+template <class F>
+ssize_t write_whole(int fd, const iovec* vector, int count, int flags, F write_part) {
+  std::vector<iovec> left(vector, vector + count);
+  std::size_t at = 0;
+  ssize_t done = 0;
+  for (;;) {
+    while (at < left.size() && left[at].iov_len == 0) ++at;
+    if (at == left.size()) return done == 0 && count == 0 ? write_part(nullptr, 0) : done;
+    const ssize_t n = write_part(&left[at], static_cast<int>(left.size() - at));
+    if (n < 0) return done > 0 ? done : n;
+    done += n;
+    for (auto rest = static_cast<std::size_t>(n); rest != 0;) {
+      const std::size_t step = std::min(rest, left[at].iov_len);
+      left[at].iov_base = static_cast<char*>(left[at].iov_base) + step;
+      left[at].iov_len -= step;
+      rest -= step;
+      if (left[at].iov_len == 0) ++at;
+    }
+    if ((flags & MSG_DONTWAIT) != 0 || nonblocking(fd)) return done;
+  }
+}
+
+struct accept_arguments {
+  sockaddr* address;
+  socklen_t* length;
+  int flags;
+};
+
+// accept() has no flag that keeps it from waiting, so it is asked only when somebody is there.
+std::int64_t accept_if_ready(op& o) noexcept {
+  const auto& a = *static_cast<const accept_arguments*>(o.data);
+  pollfd p{o.fd, POLLIN, 0};
+  if (::poll(&p, 1, 0) == 0) return failed(EAGAIN);
+  return ::accept4(o.fd, a.address, a.length, a.flags);
+}
+
+// The mode matters only while connect() is called.
+int start_connect(int fd, const sockaddr* address, socklen_t length) noexcept {
+  const int mode = ::fcntl(fd, F_GETFL);
+  const bool changes = mode >= 0 && (mode & O_NONBLOCK) == 0;
+  if (changes) ::fcntl(fd, F_SETFL, mode | O_NONBLOCK);
+  const int result = ::connect(fd, address, length);
+  const int error = errno;
+  if (changes) ::fcntl(fd, F_SETFL, mode);
+  errno = error;
+  return result;
+}
+
+bool wait_until(deadline until, std::error_code& ec) {
+  ec = detail::pause(until.remaining());
+  return !ec;
+}
+
+}  // namespace
+
+// ---- any descriptor ----
+
+ssize_t readv(int fd, const iovec* vector, int count) {
+  if (!inside()) return ::readv(fd, vector, count);
+  op o(&detail::read_shared, direction::in, const_cast<iovec*>(vector), static_cast<std::size_t>(count));
+  return run(fd, o, descriptor_kind::shared_mode, wait_kind::io_read);
+}
+
+ssize_t read(int fd, void* buffer, std::size_t size) {
+  const iovec v{buffer, size};
+  return posix::readv(fd, &v, 1);
+}
+
+ssize_t writev(int fd, const iovec* vector, int count) {
+  if (!inside()) return ::writev(fd, vector, count);
+  return write_whole(fd, vector, count, 0, [fd](iovec* v, int n) {
+    op o(&detail::write_shared, direction::out, v, static_cast<std::size_t>(n));
+    return run(fd, o, descriptor_kind::shared_mode, wait_kind::io_write);
+  });
+}
+
+ssize_t write(int fd, const void* buffer, std::size_t size) {
+  const iovec v{const_cast<void*>(buffer), size};
+  return posix::writev(fd, &v, 1);
+}
+
+namespace {
+
+ssize_t on_file(int fd, op& o) {
+  if (const std::error_code ec = detail::perform_on_file(fd, o)) return failed(to_errno(ec));
+  return static_cast<ssize_t>(o.result);
+}
+
+}  // namespace
+
+ssize_t pread(int fd, void* buffer, std::size_t size, off_t offset) {
+  if (!inside()) return ::pread(fd, buffer, size, offset);
+  op o(op_kind::read_at, direction::in, buffer, size);
+  o.offset = offset;
+  return on_file(fd, o);
+}
+
+ssize_t pwrite(int fd, const void* buffer, std::size_t size, off_t offset) {
+  if (!inside()) return ::pwrite(fd, buffer, size, offset);
+  op o(op_kind::write_at, direction::out, const_cast<void*>(buffer), size);
+  o.offset = offset;
+  return on_file(fd, o);
+}
+
+int fsync(int fd) {
+  if (!inside()) return ::fsync(fd);
+  op o(op_kind::sync_file, direction::out);
+  return static_cast<int>(on_file(fd, o));
+}
+
+// ---- sockets ----
+
+ssize_t recv(int fd, void* buffer, std::size_t size, int flags) {
+  if (!inside() || (flags & MSG_DONTWAIT) != 0) return ::recv(fd, buffer, size, flags);
+  const bool whole = (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0;
+  ssize_t done = 0;
+  do {
+    op o(op_kind::receive, direction::in, static_cast<char*>(buffer) + done,
+         size - static_cast<std::size_t>(done), flags & ~MSG_WAITALL);
+    const ssize_t n = run(fd, o, descriptor_kind::socket, wait_kind::io_read);
+    if (n < 0) return done > 0 ? done : n;
+    if (n == 0) break;
+    done += n;
+  } while (whole && static_cast<std::size_t>(done) < size);
+  return done;
+}
+
+ssize_t recvmsg(int fd, msghdr* message, int flags) {
+  if (!inside() || (flags & MSG_DONTWAIT) != 0) return ::recvmsg(fd, message, flags);
+  op o(op_kind::receive_message, direction::in, message, 1, flags);
+  return run(fd, o, descriptor_kind::socket, wait_kind::io_read);
+}
+
+ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* from, socklen_t* length) {
+  if (from == nullptr) return posix::recv(fd, buffer, size, flags);
+  iovec v{buffer, size};
+  msghdr message{};
+  message.msg_name = from;
+  message.msg_namelen = length != nullptr ? *length : 0;
+  message.msg_iov = &v;
+  message.msg_iovlen = 1;
+  const ssize_t n = posix::recvmsg(fd, &message, flags);
+  if (n >= 0 && length != nullptr) *length = message.msg_namelen;
+  return n;
+}
+
+ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  if (!inside()) return ::sendmsg(fd, message, flags);
+  if ((flags & MSG_DONTWAIT) != 0) return ::sendmsg(fd, message, flags | MSG_NOSIGNAL);
+  msghdr part = *message;
+  return write_whole(fd, message->msg_iov, static_cast<int>(message->msg_iovlen), flags,
+                     [&](iovec* v, int n) {
+                       part.msg_iov = v;
+                       part.msg_iovlen = static_cast<decltype(part.msg_iovlen)>(n);
+                       op o(op_kind::send_message, direction::out, &part, 1, flags);
+                       const ssize_t sent = run(fd, o, descriptor_kind::socket, wait_kind::io_write);
+                       part.msg_control = nullptr;  // it went with the first byte
+                       part.msg_controllen = 0;
+                       return sent;
+                     });
+}
+
+ssize_t sendto(int fd, const void* buffer, std::size_t size, int flags, const sockaddr* to,
+               socklen_t length) {
+  if (!inside()) return ::sendto(fd, buffer, size, flags, to, length);
+  iovec v{const_cast<void*>(buffer), size};
+  msghdr message{};
+  message.msg_name = const_cast<sockaddr*>(to);
+  message.msg_namelen = length;
+  message.msg_iov = &v;
+  message.msg_iovlen = 1;
+  if (size == 0) {
+    op o(op_kind::send_message, direction::out, &message, 1, flags);
+    return run(fd, o, descriptor_kind::socket, wait_kind::io_write);
+  }
+  return posix::sendmsg(fd, &message, flags);
+}
+
+ssize_t send(int fd, const void* buffer, std::size_t size, int flags) {
+  return posix::sendto(fd, buffer, size, flags, nullptr, 0);
+}
+
+int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
+  if (!inside()) return ::accept4(fd, address, length, flags);
+  accept_arguments arguments{address, length, flags};
+  op o(&accept_if_ready, direction::in, &arguments);
+  return static_cast<int>(run(fd, o, descriptor_kind::socket, wait_kind::io_accept));
+}
+
+int accept(int fd, sockaddr* address, socklen_t* length) { return posix::accept4(fd, address, length, 0); }
+
+int connect(int fd, const sockaddr* address, socklen_t length) {
+  if (!inside() || nonblocking(fd)) return ::connect(fd, address, length);
+  constexpr auto retry = std::chrono::milliseconds{1};
+  for (;;) {
+    if (start_connect(fd, address, length) == 0) return 0;
+    if (errno == EINPROGRESS || errno == EINTR) break;
+    if (errno != EAGAIN) return -1;
+    // A unix listener whose backlog is full.
+    if (const std::error_code ec = detail::pause(retry)) return static_cast<int>(failed(to_errno(ec)));
+  }
+  op o(op_kind::connect, direction::out);
+  o.connecting = true;
+  const clock::rep timeout = socket_timeout(fd, direction::out);
+  // Readiness first, so that no engine starts the connection a second time.
+  op writable(op_kind::ready, direction::out);
+  const std::error_code ec = [&] {
+    const descriptor_ptr d = descriptor_ptr::borrow(fd, descriptor_kind::socket);
+    return perform(*d, writable, wait_kind::io_connect, timeout);
+  }();
+  if (ec == std::errc::timed_out && !scope_passed()) return static_cast<int>(failed(EINPROGRESS));
+  if (ec) return static_cast<int>(failed(to_errno(ec)));
+  o.fd = fd;
+  if (!o.attempt()) return static_cast<int>(failed(EINPROGRESS));
+  return o.failed() ? static_cast<int>(failed(static_cast<int>(-o.result))) : 0;
+}
+
+// Fibers of this worker that wait for it get EBADF.
+int close(int fd) {
+  if (detail::engine* const here = inside() ? detail::current_engine() : nullptr) {
+    if (descriptor* const known = here->resident(fd)) {
+      known->retain();
+      known->close();
+      known->release();
+    }
+  }
+  return ::close(fd);
+}
+
+// ---- readiness ----
+
+int poll(pollfd* set, nfds_t count, int timeout) {
+  if (!inside() || timeout == 0) return ::poll(set, count, timeout);
+  std::error_code ec;
+  const deadline until =
+      timeout < 0 ? deadline::never() : deadline::after(std::chrono::milliseconds{timeout});
+  const int n = detail::poll_many({set, count}, until, ec);
+  return ec ? static_cast<int>(failed(to_errno(ec))) : n;
+}
+
+int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
+  if (!inside()) return ::select(count, in, out, except, timeout);
+  std::vector<pollfd> set;
+  for (int fd = 0; fd < count; ++fd) {
+    int events = 0;
+    if (in != nullptr && FD_ISSET(fd, in)) events |= POLLIN;
+    if (out != nullptr && FD_ISSET(fd, out)) events |= POLLOUT;
+    if (except != nullptr && FD_ISSET(fd, except)) events |= POLLPRI;
+    if (events != 0) set.push_back({fd, static_cast<short>(events), 0});
+  }
+  const deadline until = timeout == nullptr ? deadline::never()
+                                            : deadline::after(std::chrono::seconds{timeout->tv_sec} +
+                                                              std::chrono::microseconds{timeout->tv_usec});
+  std::error_code ec;
+  if (detail::poll_many(set, until, ec); ec) return static_cast<int>(failed(to_errno(ec)));
+  if (timeout != nullptr) {
+    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(until.remaining()).count();
+    timeout->tv_sec = static_cast<time_t>(left / 1'000'000);
+    timeout->tv_usec = static_cast<suseconds_t>(left % 1'000'000);
+  }
+  for (fd_set* s : {in, out, except}) {
+    if (s != nullptr) FD_ZERO(s);
+  }
+  int ready = 0;
+  for (const pollfd& p : set) {
+    if ((p.revents & POLLNVAL) != 0) return static_cast<int>(failed(EBADF));
+    const auto report = [&](fd_set* s, int asked, int found) {
+      if (s == nullptr || (p.events & asked) == 0 || (p.revents & found) == 0) return;
+      FD_SET(p.fd, s);
+      ++ready;
+    };
+    report(in, POLLIN, POLLIN | POLLHUP | POLLERR);
+    report(out, POLLOUT, POLLOUT | POLLERR);
+    report(except, POLLPRI, POLLPRI);
+  }
+  return ready;
+}
+
+// ---- time ----
+
+int nanosleep(const timespec* duration, timespec* remaining) {
+  if (!inside()) return ::nanosleep(duration, remaining);
+  if (duration->tv_nsec < 0 || duration->tv_nsec > 999'999'999 || duration->tv_sec < 0) {
+    return static_cast<int>(failed(EINVAL));
+  }
+  const deadline until =
+      deadline::after(std::chrono::seconds{duration->tv_sec} + std::chrono::nanoseconds{duration->tv_nsec});
+  std::error_code ec;
+  if (wait_until(until, ec)) return 0;
+  if (remaining != nullptr) {
+    const auto left = until.remaining().count();
+    remaining->tv_sec = static_cast<time_t>(left / 1'000'000'000);
+    remaining->tv_nsec = static_cast<long>(left % 1'000'000'000);
+  }
+  return static_cast<int>(failed(to_errno(ec)));
+}
+
+int usleep(useconds_t microseconds) {
+  const timespec t{static_cast<time_t>(microseconds / 1'000'000),
+                   static_cast<long>(microseconds % 1'000'000) * 1000};
+  return posix::nanosleep(&t, nullptr);
+}
+
+unsigned sleep(unsigned seconds) {
+  timespec left{static_cast<time_t>(seconds), 0};
+  if (posix::nanosleep(&left, &left) == 0) return 0;
+  return static_cast<unsigned>(left.tv_sec) + (left.tv_nsec != 0 ? 1 : 0);
+}
+
+// ---- names ----
+
+int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
+  if (!inside()) return ::getaddrinfo(node, service, hints, result);
+  std::error_code ec;
+  int status = 0;
+  detail::offload(ec, [&] {
+    status = ::getaddrinfo(node, service, hints, result);
+    return 0;
+  });
+  if (!ec) return status;
+  errno = to_errno(ec);
+  return EAI_SYSTEM;
+}
+
+}  // namespace zsync::posix

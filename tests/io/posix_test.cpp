@@ -1,0 +1,287 @@
+#include "support/catch.hpp"
+#include "support/matrix.hpp"
+
+#include <zsync/zsync.hpp>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <string>
+#include <vector>
+
+using namespace std::chrono_literals;
+using zsync::test::matrix;
+namespace posix = zsync::posix;
+
+namespace {
+
+// Two blocking sockets, connected.
+struct sockets {
+  sockets() { REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0); }
+  ~sockets() {
+    for (const int fd : ends) {
+      if (fd >= 0) ::close(fd);
+    }
+  }
+  int ends[2];
+};
+
+// Counts how often others ran meanwhile: proof that the worker was not blocked.
+class bystander {
+ public:
+  bystander()
+      : fiber_([this] {
+          while (!stop_) {
+            ++turns_;
+            zsync::this_fiber::sleep_for(1ms);
+          }
+        }) {}
+  ~bystander() {
+    stop_ = true;
+    fiber_.join();
+  }
+  [[nodiscard]] int turns() const { return turns_; }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::atomic<int> turns_{0};
+  zsync::fiber<void> fiber_;
+};
+
+}  // namespace
+
+TEST_CASE("posix reads and writes let others run", "[posix]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          sockets s;
+          int pipe_ends[2];
+          REQUIRE(::pipe(pipe_ends) == 0);
+          const bystander other;
+          zsync::fiber writer([&] {
+            zsync::this_fiber::sleep_for(10ms);
+            posix::write(s.ends[1], "socket", 6);
+            posix::write(pipe_ends[1], "pipe", 4);
+          });
+          std::array<char, 16> buffer{};
+          REQUIRE(posix::recv(s.ends[0], buffer.data(), buffer.size(), 0) == 6);
+          REQUIRE(posix::read(pipe_ends[0], buffer.data(), buffer.size()) == 4);
+          REQUIRE(other.turns() > 3);
+          writer.join();
+          for (const int fd : pipe_ends) ::close(fd);
+        },
+        options);
+  });
+}
+
+TEST_CASE("posix calls on non-blocking descriptors do not wait", "[posix]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          sockets s;
+          std::array<char, 16> buffer{};
+          REQUIRE(posix::recv(s.ends[0], buffer.data(), buffer.size(), MSG_DONTWAIT) == -1);
+          REQUIRE(errno == EAGAIN);
+          ::fcntl(s.ends[0], F_SETFL, O_NONBLOCK);
+          REQUIRE(posix::recv(s.ends[0], buffer.data(), buffer.size(), 0) == -1);
+          REQUIRE(errno == EAGAIN);
+          REQUIRE(posix::read(s.ends[0], buffer.data(), buffer.size()) == -1);
+          REQUIRE(errno == EAGAIN);
+        },
+        options);
+  });
+}
+
+TEST_CASE("posix honours SO_RCVTIMEO, MSG_PEEK and MSG_WAITALL", "[posix]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          sockets s;
+          std::array<char, 16> buffer{};
+          const timeval t{0, 20'000};
+          ::setsockopt(s.ends[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+          const auto begin = zsync::clock::now();
+          REQUIRE(posix::recv(s.ends[0], buffer.data(), buffer.size(), 0) == -1);
+          REQUIRE(errno == EAGAIN);
+          REQUIRE(zsync::clock::now() - begin >= 20ms);
+          const timeval none{0, 0};
+          ::setsockopt(s.ends[0], SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
+          zsync::fiber writer([&] {
+            for (int i = 0; i < 4; ++i) {
+              zsync::this_fiber::sleep_for(2ms);
+              posix::send(s.ends[1], "abcd", 4, 0);
+            }
+          });
+          REQUIRE(posix::recv(s.ends[0], buffer.data(), 2, MSG_PEEK) == 2);
+          REQUIRE(posix::recv(s.ends[0], buffer.data(), buffer.size(), MSG_WAITALL) == 16);
+          REQUIRE(std::string(buffer.data(), 16) == "abcdabcdabcdabcd");
+          writer.join();
+        },
+        options);
+  });
+}
+
+TEST_CASE("a posix write to a blocking descriptor goes on until all is written", "[posix]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          sockets s;
+          const std::string much(2'000'000, 'm');
+          zsync::fiber reader([&] {
+            std::vector<char> buffer(50'000);
+            std::size_t total = 0;
+            while (total < 2 * much.size()) {
+              total += static_cast<std::size_t>(posix::read(s.ends[0], buffer.data(), buffer.size()));
+            }
+            return total;
+          });
+          REQUIRE(posix::write(s.ends[1], much.data(), much.size()) == static_cast<ssize_t>(much.size()));
+          REQUIRE(posix::send(s.ends[1], much.data(), much.size(), 0) == static_cast<ssize_t>(much.size()));
+          REQUIRE(reader.join() == 2 * much.size());
+          ::close(s.ends[0]);
+          s.ends[0] = -1;
+          REQUIRE(posix::send(s.ends[1], "x", 1, 0) == -1);
+          REQUIRE(errno == EPIPE);
+          REQUIRE(posix::write(s.ends[1], "x", 1) == -1);
+          REQUIRE(errno == EPIPE);
+        },
+        options);
+  });
+}
+
+TEST_CASE("posix accept and connect work on blocking sockets", "[posix]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+          sockaddr_in a{};
+          a.sin_family = AF_INET;
+          a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+          socklen_t size = sizeof a;
+          REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0);
+          REQUIRE(::listen(listener, 16) == 0);
+          ::getsockname(listener, reinterpret_cast<sockaddr*>(&a), &size);
+          zsync::fiber client([&] {
+            zsync::this_fiber::sleep_for(3ms);
+            const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            const int result = posix::connect(fd, reinterpret_cast<sockaddr*>(&a), sizeof a);
+            const bool blocking = (::fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+            posix::send(fd, "hi", 2, 0);
+            posix::close(fd);
+            return result == 0 && blocking;
+          });
+          sockaddr_in from{};
+          socklen_t length = sizeof from;
+          const int peer = posix::accept(listener, reinterpret_cast<sockaddr*>(&from), &length);
+          REQUIRE(peer >= 0);
+          REQUIRE(from.sin_addr.s_addr == a.sin_addr.s_addr);
+          std::array<char, 4> buffer{};
+          REQUIRE(posix::read(peer, buffer.data(), 4) == 2);
+          REQUIRE(posix::read(peer, buffer.data(), 4) == 0);
+          REQUIRE(client.join());
+          posix::close(peer);
+          posix::close(listener);
+          const int refused = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+          REQUIRE(posix::connect(refused, reinterpret_cast<sockaddr*>(&a), sizeof a) == -1);
+          REQUIRE(errno == ECONNREFUSED);
+          ::close(refused);
+        },
+        options);
+  });
+}
+
+TEST_CASE("posix poll and select wait for many descriptors", "[posix]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          std::vector<sockets> all(50);
+          std::vector<pollfd> set;
+          for (const auto& s : all) set.push_back({s.ends[0], POLLIN, 0});
+          set.push_back({-1, POLLIN, 0});
+          REQUIRE(posix::poll(set.data(), set.size(), 0) == 0);
+          const auto begin = zsync::clock::now();
+          REQUIRE(posix::poll(set.data(), set.size(), 15) == 0);
+          REQUIRE(zsync::clock::now() - begin >= 15ms);
+          zsync::fiber writer([&] {
+            zsync::this_fiber::sleep_for(3ms);
+            posix::send(all[37].ends[1], "x", 1, 0);
+          });
+          REQUIRE(posix::poll(set.data(), set.size(), -1) == 1);
+          REQUIRE(set[37].revents == POLLIN);
+          writer.join();
+          fd_set in;
+          FD_ZERO(&in);
+          FD_SET(all[36].ends[0], &in);
+          FD_SET(all[37].ends[0], &in);
+          timeval t{1, 0};
+          REQUIRE(posix::select(all[37].ends[0] + 1, &in, nullptr, nullptr, &t) == 1);
+          REQUIRE(FD_ISSET(all[37].ends[0], &in));
+          REQUIRE(!FD_ISSET(all[36].ends[0], &in));
+          FD_ZERO(&in);
+          t = {0, 5000};
+          REQUIRE(posix::select(0, &in, nullptr, nullptr, &t) == 0);
+        },
+        options);
+  });
+}
+
+TEST_CASE("two fibers share a posix descriptor, one for each direction", "[posix]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          sockets s;
+          constexpr std::size_t total = 3'000'000;
+          const auto pump_out = [](int fd) {
+            const std::string chunk(10'000, 'c');
+            for (std::size_t done = 0; done < total; done += chunk.size())
+              posix::write(fd, chunk.data(), chunk.size());
+          };
+          const auto pump_in = [](int fd) {
+            std::vector<char> buffer(7'000);
+            std::size_t done = 0;
+            while (done < total)
+              done += static_cast<std::size_t>(posix::recv(fd, buffer.data(), buffer.size(), 0));
+            return done;
+          };
+          zsync::fiber w0([&] { pump_out(s.ends[0]); });
+          zsync::fiber w1([&] { pump_out(s.ends[1]); });
+          zsync::fiber r0([&] { return pump_in(s.ends[0]); });
+          REQUIRE(pump_in(s.ends[1]) == total);
+          REQUIRE(r0.join() == total);
+          w0.join();
+          w1.join();
+        },
+        options);
+  });
+}
+
+TEST_CASE("posix sleeps are as long as asked, and a cancelled fiber gets ECANCELED", "[posix][cancel]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          const auto begin = zsync::clock::now();
+          REQUIRE(posix::usleep(5000) == 0);
+          REQUIRE(zsync::clock::now() - begin >= 5ms);
+          sockets s;
+          zsync::fiber reader([&] {
+            char c = 0;
+            return posix::read(s.ends[0], &c, 1) == -1 ? errno : 0;
+          });
+          zsync::this_fiber::sleep_for(2ms);
+          reader.cancel();
+          REQUIRE(reader.join() == ECANCELED);
+          const zsync::deadline_scope scope(5ms);
+          char c = 0;
+          REQUIRE(posix::read(s.ends[0], &c, 1) == -1);
+          REQUIRE(errno == ETIMEDOUT);
+        },
+        options);
+  });
+}
