@@ -88,6 +88,7 @@ class printer {
     out_ << "runtime '" << of.options().name << "': " << figures.workers << " workers, "
          << to_string(figures.backend) << ", " << to_string(figures.policy) << "; " << figures.fibers_alive
          << " fibers alive, " << figures.fibers_spawned << " spawned\n";
+    if (const std::size_t free = of.injected(); free != 0) out_ << free << " newborn for any worker\n";
   }
 
   void answered(const worker& w, const worker_listing& listing) {

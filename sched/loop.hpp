@@ -11,7 +11,9 @@
 namespace zsync {
 
 // Has one worker and no threads of its own. All but stop(), spawn(), post() and stats() belong to one thread:
-// the first that runs it. What fibers do happens within poll() and its like only.
+// the first that runs it. What fibers do happens within poll() and its like only, so that thread must not
+// wait for a fiber of its own loop outside them: a join() there would last for ever. Ask a handle's
+// join_for() between two polls instead.
 class loop : public detail::executor {
  public:
   // `workers` is taken as 1. Throws std::system_error as runtime does.

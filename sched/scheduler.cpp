@@ -108,17 +108,30 @@ void scheduler::admit(fiber_control& newborn, int placed_on) {
   }
   newborn.id = take_ids(1);
   admitted_.fetch_add(1, std::memory_order_relaxed);
-  workers_[newborn.placed ? static_cast<unsigned>(placed_on) : next_target()]->give(newborn);
+  if (newborn.placed) {
+    workers_[static_cast<unsigned>(placed_on)]->give(newborn);
+  } else {
+    inject(newborn);
+  }
 }
 
-// In turn, but rather one that has nothing to do.
-unsigned scheduler::next_target() noexcept {
-  const unsigned first = next_worker_.fetch_add(1, std::memory_order_relaxed) % size();
-  for (unsigned i = 0; i < size() && idle.load(std::memory_order_relaxed) != 0; ++i) {
-    const unsigned candidate = (first + i) % size();
-    if (workers_[candidate]->asleep()) return candidate;
+void scheduler::inject(fiber_control& newborn) noexcept {
+  {
+    const std::lock_guard hold(injection_lock_);
+    injected_.push_back(newborn);
+    injected_count_.fetch_add(1, std::memory_order_seq_cst);
   }
-  return first;
+  for (const auto& w : workers_) {
+    if (w->asleep() && w->wake_if_asleep()) return;
+  }
+}
+
+fiber_control* scheduler::take_injected() noexcept {
+  if (!has_injected()) return nullptr;
+  const std::lock_guard hold(injection_lock_);
+  fiber_control* const oldest = injected_.pop_front();
+  if (oldest != nullptr) injected_count_.fetch_sub(1, std::memory_order_relaxed);
+  return oldest;
 }
 
 std::uint64_t scheduler::alive() const noexcept {

@@ -41,6 +41,14 @@ class scheduler {
   [[nodiscard]] std::uint64_t alive() const noexcept;
   void note_end() noexcept;  // a fiber of ours ended while stopping
 
+  // Newborns from other threads wait here for whichever worker is free first. The count is a moment's truth;
+  // it is stored before sleepers are looked for, as they look at it after they said that they sleep.
+  [[nodiscard]] std::size_t injected() const noexcept {
+    return injected_count_.load(std::memory_order_seq_cst);
+  }
+  [[nodiscard]] bool has_injected() const noexcept { return injected() != 0; }
+  fiber_control* take_injected() noexcept;
+
   // The first of `n` identities for fibers, none of them ever given before.
   std::uint64_t take_ids(std::uint64_t n) noexcept { return ids_.fetch_add(n, std::memory_order_relaxed); }
 
@@ -64,7 +72,7 @@ class scheduler {
 
  private:
   void work(worker& w) noexcept;
-  unsigned next_target() noexcept;
+  void inject(fiber_control& newborn) noexcept;
   void close() noexcept;  // sends the threads home; all fibers have ended
 
   const runtime_options options_;
@@ -74,7 +82,9 @@ class scheduler {
   std::vector<std::unique_ptr<worker>> workers_;
   std::atomic<std::uint64_t> admitted_{0};  // from other threads
   std::atomic<std::uint64_t> ids_{1};
-  std::atomic<std::uint32_t> next_worker_{0};
+  spinlock injection_lock_;
+  ready_queue injected_;                        // injection_lock_
+  std::atomic<std::size_t> injected_count_{0};  // changed under the lock
   std::atomic<std::uint32_t> thieves_{0};
   std::atomic<bool> stopping_{false};
   spinlock quiet_lock_;

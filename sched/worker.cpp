@@ -92,7 +92,7 @@ void worker::enter() {
 void worker::leave() noexcept {
   state_.store(sleeping, std::memory_order_seq_cst);
   // What came before that store found us awake and woke nobody: leave the poller readable for it.
-  if (!inbox_.empty() || !ready_.empty() || surplus() != 0) wake_if_asleep();
+  if (!idle()) wake_if_asleep();
   signals_.leave();
   this_thread.driving = outer_;
   leave_wheel();
@@ -144,7 +144,8 @@ fiber_control* worker::pick_here() noexcept {
   empty_inbox();
   if (fiber_control* const f = ready_.pop_front()) return f;
   if (fiber_control* const f = newborns_.pop_youngest()) return f;
-  return shared_.take_oldest();
+  if (fiber_control* const f = shared_.take_oldest()) return f;
+  return owner_.take_injected();
 }
 
 // Everybody whom the ready queue could keep waiting gets one place in it.
@@ -153,6 +154,7 @@ void worker::take_turn() noexcept {
   empty_inbox();
   if (fiber_control* const oldest = newborns_.take_oldest()) ready_.push_back(*oldest);
   if (fiber_control* const shared = shared_.take_oldest()) ready_.push_back(*shared);
+  if (fiber_control* const injected = owner_.take_injected()) ready_.push_back(*injected);
   if (sweep_.load(std::memory_order_relaxed)) answer();
   if (--turns_left_ > 0 && !bounded_) return;
 
@@ -233,7 +235,7 @@ void worker::sleep() noexcept {
   const clock::time_point before = now_;
   owner_.idle.fetch_add(1, std::memory_order_relaxed);
   state_.store(sleeping, std::memory_order_seq_cst);
-  bool work = !inbox_.empty() || sweep_.load(std::memory_order_seq_cst);
+  bool work = !inbox_.empty() || sweep_.load(std::memory_order_seq_cst) || owner_.has_injected();
   for (unsigned i = 0; i < owner_.size() && !work; ++i) work = owner_.at(i).surplus() != 0;
   io_->wait(work ? deadline::passed() : timers_.next());
   state_.store(awake, std::memory_order_relaxed);
@@ -253,7 +255,7 @@ bool worker::spin() noexcept {
   const clock::time_point end = clock::now() + spin_;
   do {
     for (int i = 0; i < 64; ++i) {
-      if (!inbox_.empty()) return true;
+      if (!inbox_.empty() || owner_.has_injected()) return true;
       pause_processor();
     }
     for (unsigned i = 0; i < owner_.size(); ++i) {
@@ -496,12 +498,18 @@ std::size_t worker::run_round() noexcept {
   const std::uint64_t before = count.switches.get();
   pass();
   empty_inbox();
+  if (sweep_.load(std::memory_order_relaxed)) answer();
   while (fiber_control* const f = newborns_.take_oldest()) ready_.push_back(*f);
+  while (fiber_control* const f = owner_.take_injected()) ready_.push_back(*f);
   if (ready_.empty() && shared_.empty()) return 0;
   while (fiber_control* const f = shared_.take_oldest()) ready_.push_back(*f);
   ready_.push_back(root_);
   suspend();
   return count.switches.get() - before - 1;
+}
+
+bool worker::idle() const noexcept {
+  return ready_.empty() && inbox_.empty() && surplus() == 0 && !owner_.has_injected();
 }
 
 void worker::block() noexcept {

@@ -61,7 +61,7 @@ class worker {
   std::size_t run_ready(deadline until) noexcept;
   void block() noexcept;  // in the kernel, until something may be ready
   // Nothing is ready: the caller may block.
-  [[nodiscard]] bool idle() const noexcept { return ready_.empty() && inbox_.empty() && surplus() == 0; }
+  [[nodiscard]] bool idle() const noexcept;
 
   // The calling fiber, on its own worker.
   [[nodiscard]] fiber_control& current() const noexcept { return *current_; }
@@ -77,7 +77,7 @@ class worker {
   // As of the last look at the clock: less than a pass old while the worker is busy.
   [[nodiscard]] clock::time_point roughly_now() const noexcept { return now_; }
   [[nodiscard]] std::uint64_t next_id() noexcept;
-  void note_end() noexcept;  // the calling fiber is about to end
+  void note_end() noexcept;                        // the calling fiber is about to end
   [[nodiscard]] std::uint32_t random() noexcept {  // never 0; Marsaglia's xorshift
     random_ ^= random_ << 13;
     random_ ^= random_ >> 17;
