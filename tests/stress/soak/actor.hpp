@@ -52,6 +52,7 @@ struct actor {
 actor echo_actor();
 actor channel_actor();
 actor lock_actor();
+actor select_actor();
 actor tree_actor();
 actor timer_actor();
 actor thread_actor();

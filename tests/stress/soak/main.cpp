@@ -71,7 +71,8 @@ double median(std::vector<double> values) {
 class soak {
  public:
   soak(runtime_options options, std::uint64_t seed) : runtime_(std::move(options)) {
-    for (actor (*make)() : {echo_actor, channel_actor, lock_actor, tree_actor, timer_actor, thread_actor}) {
+    for (actor (*make)() :
+         {echo_actor, channel_actor, select_actor, lock_actor, tree_actor, timer_actor, thread_actor}) {
       actors_.push_back(std::make_unique<running_actor>(make()));
     }
     for (const auto& who : actors_) {
