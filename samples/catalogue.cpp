@@ -8,6 +8,7 @@ namespace samples {
 std::unique_ptr<sample> make_chat();
 std::unique_ptr<sample> make_crawler();
 std::unique_ptr<sample> make_demo();
+std::unique_ptr<sample> make_dns_lookup();
 std::unique_ptr<sample> make_echo_client();
 std::unique_ptr<sample> make_echo_server();
 std::unique_ptr<sample> make_file_serve();
@@ -15,6 +16,7 @@ std::unique_ptr<sample> make_hello();
 std::unique_ptr<sample> make_http_server();
 std::unique_ptr<sample> make_kv_server();
 std::unique_ptr<sample> make_pipeline();
+std::unique_ptr<sample> make_port_scan();
 std::unique_ptr<sample> make_socks5_proxy();
 std::unique_ptr<sample> make_tcp_proxy();
 std::unique_ptr<sample> make_udp_echo();
@@ -34,6 +36,8 @@ std::span<const catalogue_entry> catalogue() {
       catalogue_entry{"chat", "what one says, all others hear", make_chat},
       catalogue_entry{"udp-echo", "sends each datagram back to where it came from", make_udp_echo},
       catalogue_entry{"pipeline", "finds primes by a chain of fibers and channels", make_pipeline},
+      catalogue_entry{"port-scan", "which TCP ports of a host accept connections", make_port_scan},
+      catalogue_entry{"dns-lookup", "the addresses of many names at once", make_dns_lookup},
       catalogue_entry{"crawler", "follows the links of a web site and reports the dead ones", make_crawler},
   };
   return entries;

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 class echo_client final : public sample {
  public:
   void add_options(CLI::App& command) override {
-    add_address(command, "server", server_, "The echo server")->required();
+    add_endpoint(command, "server", server_, "The echo server")->required();
     add_count(command, "-c,--connections", connections_, 1, 1'000'000, "Connections at once");
     add_size(command, "-s,--size", size_, 1, 16 << 20, "Bytes of a request");
     add_count(command, "-p,--pipeline", pipeline_, 1, 10'000, "Requests sent ahead on each connection");
@@ -25,7 +25,8 @@ class echo_client final : public sample {
   void run(zsync::runtime&) override {
     raise_descriptor_limit(connections_ + 64);
     load clients({connections_, size_, pipeline_});
-    clients.connect({&server_, 1});
+    const auto addresses = zsync::resolve(server_.host, std::to_string(server_.port));
+    clients.connect(std::span(addresses).first(1));
     progress_line line;
     const auto started = zsync::clock::now();
     const auto tick = [&] {
@@ -66,7 +67,7 @@ class echo_client final : public sample {
         << "}, \"errors\": " << result_.errors << "}\n";
   }
 
-  zsync::socket_address server_;
+  endpoint server_;
   std::uint64_t connections_ = 100;
   std::uint64_t size_ = 64;
   std::uint64_t pipeline_ = 1;

@@ -1,5 +1,5 @@
 // file-serve: the files of a folder over HTTP, sent by the kernel straight from its cache.
-#include "common/http_requests.hpp"
+#include "common/http_connection.hpp"
 #include "common/tcp_server.hpp"
 
 #include <algorithm>
@@ -24,30 +24,32 @@ class file_serve final : public tcp_server {
   void prepare() override { root_ = fs::canonical(folder_); }
 
   void serve(zsync::tcp_stream& peer) override {
-    http_requests requests(peer);
+    http_connection client(peer);
     http_request request;
     try {
-      while (requests.next(request)) {
-        send(peer, request);
+      while (client.next(request)) {
+        send(peer, client, request);
         if (!request.keep_alive) break;
       }
-    } catch (const http_error& error) {
-      peer.write_all(http_head(400, "text/plain", 0, false));
+    } catch (const http_error&) {
+      client.answer(http_head(400, "text/plain", 0, false));
     }
+    client.send_answers();
   }
 
  private:
-  void send(zsync::tcp_stream& peer, const http_request& request) const {
+  void send(zsync::tcp_stream& peer, http_connection& client, const http_request& request) const {
     std::error_code error;
     const auto path = zsync::blocking([&] { return find(request.target); });
     auto file = path.empty() ? zsync::file() : zsync::file::open(path, zsync::open_mode::read, error);
     if (path.empty() || error) {
-      peer.write_all(http_head(404, "text/plain", 10, request.keep_alive) + "not found\n");
+      client.answer(http_head(404, "text/plain", 10, request.keep_alive) + "not found\n");
       return;
     }
     const auto size = file.stat().size;
-    peer.write_all(http_head(200, "application/octet-stream", size, request.keep_alive));
+    client.answer(http_head(200, "application/octet-stream", size, request.keep_alive));
     if (request.method == "HEAD") return;
+    client.send_answers();
     if (peer.sendfile(file, 0, size) != size) {
       throw std::system_error(make_error_code(zsync::error::unexpected_eof), "the file has shrunk");
     }

@@ -141,18 +141,26 @@ class kv_server final : public tcp_server {
     try {
       while (const std::size_t n = peer.read({input.prepare(chunk), chunk})) {
         input.commit(n);
-        while (input.next(command)) answer(store_, command, reply);
-        if (!reply.replies().empty()) peer.write_all(reply.replies());
-        reply.clear();
+        while (input.next(command)) {
+          answer(store_, command, reply);
+          if (reply.replies().size() >= batch_max) send(peer, reply);
+        }
+        send(peer, reply);
       }
     } catch (const protocol_error& error) {
       reply.error(std::string("Protocol error: ") + error.what());
-      peer.write_all(reply.replies());
+      send(peer, reply);
     }
   }
 
  private:
-  static constexpr std::size_t chunk = 16 * 1024;
+  static void send(zsync::tcp_stream& peer, resp_writer& reply) {
+    if (!reply.replies().empty()) peer.write_all(reply.replies());
+    reply.clear();
+  }
+
+  static constexpr std::size_t chunk = 16 * 1024;       // read at a time
+  static constexpr std::size_t batch_max = 256 * 1024;  // of replies, before they are sent in any case
   kv_store store_;
 };
 

@@ -88,6 +88,16 @@ TEST_CASE("http-server answers requests that were sent ahead, in order", "[http-
   });
 }
 
+TEST_CASE("half a request does not hold back the answer to the one before", "[http-server]") {
+  matrix([](const zsync::runtime_options& options) {
+    sample_server server("http-server", options);
+    const std::string command =
+        "(printf 'GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\nGET / HT'; sleep 60) | socat -t 60 - TCP:";
+    background_program client({"sh", "-c", command + server.address()});
+    CHECK_THAT(client.wait_for("Hello from a fiber.\n"), Catch::StartsWith("HTTP/1.1 200 OK\r\n"));
+  });
+}
+
 TEST_CASE("http-server refuses what is no HTTP", "[http-server]") {
   zsync::runtime_options options;
   sample_server server("http-server", options);

@@ -70,7 +70,7 @@ TEST_CASE("wrong options get one line that says which and why", "[launcher]") {
   check_refused({"demo", "surplus"}, "surplus");
   check_refused({"demo", "--seconds", "-3"}, "--seconds: '-3' is not a duration");
   check_refused({"echo-client"}, "server");
-  check_refused({"echo-client", "localhost"}, "'localhost' is not an address, such as");
+  check_refused({"echo-client", "localhost"}, "'localhost' is not an address with a port");
   check_refused({"echo-server", "--listen", "300.1.2.3:80"}, "--listen: '300.1.2.3:80' is not an address");
   check_refused({"echo-server", "--listen", "127.0.0.1:70000"},
                 "--listen: '127.0.0.1:70000' is not an address");

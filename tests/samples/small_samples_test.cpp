@@ -66,6 +66,51 @@ TEST_CASE("pipeline finds the primes", "[pipeline]") {
   });
 }
 
+TEST_CASE("port-scan finds the port that is open", "[port-scan]") {
+  matrix([](const zsync::runtime_options& options) {
+    sample_server server("echo-server", options);
+    const int port = std::stoi(server.port());
+    const child_result result =
+        run_program(sample_command("port-scan", options,
+                                   {"localhost", "--first", std::to_string(port - 200), "--last",
+                                    std::to_string(std::min(port + 200, 65535))}));
+    CHECK(result.exit_code == 0);
+    CHECK_THAT("\n" + result.out, Catch::Contains("\n" + server.port() + "\n"));
+    CHECK_THAT(result.err, Catch::Contains(" ports tried in "));
+  });
+}
+
+TEST_CASE("dns-lookup answers in the order of the questions", "[dns-lookup]") {
+  matrix([](const zsync::runtime_options& options) {
+    const child_result named = run_program(
+        sample_command("dns-lookup", options, {"127.0.0.2", "localhost", "nobody.invalid", "::1"}));
+    CHECK(named.exit_code == 0);
+    CHECK_THAT(named.out, Catch::StartsWith("127.0.0.2  127.0.0.2\nlocalhost  ") &&
+                              Catch::Contains("nobody.invalid  ? ") && Catch::EndsWith("::1  ::1\n"));
+
+    child_options input;
+    for (int i = 1; i <= 100; ++i) input.input += "127.0.1." + std::to_string(i) + '\n';
+    const child_result listed = run_program(sample_command("dns-lookup", options), input);
+    CHECK_THAT(listed.out,
+               Catch::StartsWith("127.0.1.1  127.0.1.1\n") && Catch::EndsWith("127.0.1.100  127.0.1.100\n"));
+  });
+}
+
+TEST_CASE("dns-lookup asks for many names at the same time", "[dns-lookup]") {
+  background_program slow_server({"python3", "-u", TEST_SOURCES "/slow_dns.py", "0.3"});
+  const std::string said = slow_server.wait_for("\n");
+  child_options names;
+  for (int i = 1; i <= 200; ++i) names.input += "host" + std::to_string(i) + ".test\n";
+  matrix([&](const zsync::runtime_options& options) {
+    const auto started = std::chrono::steady_clock::now();
+    const child_result result = run_program(
+        sample_command("dns-lookup", options, {"--server", said.substr(0, said.find('\n'))}), names);
+    CHECK_THAT(result.out,
+               Catch::StartsWith("host1.test  10.0.0.1\n") && Catch::EndsWith("host200.test  10.0.0.200\n"));
+    CHECK(std::chrono::steady_clock::now() - started < std::chrono::seconds{5});  // one by one: a minute
+  });
+}
+
 TEST_CASE("crawler finds the dead links of a site of Python's server", "[crawler]") {
   namespace fs = std::filesystem;
   std::string pattern = (fs::temp_directory_path() / "zsync-crawl-XXXXXX").string();

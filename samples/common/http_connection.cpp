@@ -1,4 +1,4 @@
-#include "common/http_requests.hpp"
+#include "common/http_connection.hpp"
 
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/status.hpp>
@@ -40,12 +40,12 @@ class parser final : public http::basic_parser<true> {
 
 }  // namespace
 
-http_requests::http_requests(zsync::tcp_stream& peer)
+http_connection::http_connection(zsync::tcp_stream& peer)
     : peer_(peer), buffer_(std::make_unique_for_overwrite<char[]>(buffer_size)) {}
 
-http_requests::~http_requests() = default;
+http_connection::~http_connection() = default;
 
-bool http_requests::next(http_request& into) {
+bool http_connection::next(http_request& into) {
   parser p(into);
   while (!p.is_done()) {
     error_code error;
@@ -61,8 +61,20 @@ bool http_requests::next(http_request& into) {
   return true;
 }
 
+void http_connection::answer(std::string_view text) {
+  answers_ += text;
+  if (answers_.size() >= answers_max) send_answers();
+}
+
+void http_connection::send_answers() {
+  if (answers_.empty()) return;
+  peer_.write_all(answers_);
+  answers_.clear();
+}
+
 // Adds what arrives next to what is still to be parsed. False: that was the end.
-bool http_requests::receive() {
+bool http_connection::receive() {
+  send_answers();
   std::memmove(buffer_.get(), waiting_.data(), waiting_.size());
   const std::span<char> free(buffer_.get() + waiting_.size(), buffer_size - waiting_.size());
   if (free.empty()) throw http_error("the header is too long");
