@@ -50,6 +50,7 @@
 #include <zsync/io/unique_fd.hpp>
 #include <zsync/io/unix.hpp>
 #include <zsync/sched/blocking.hpp>
+#include <zsync/sched/call_after.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/fiber.hpp>
 #include <zsync/sched/local.hpp>
@@ -57,6 +58,7 @@
 #include <zsync/sched/options.hpp>
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/scope.hpp>
+#include <zsync/sched/stack_usage.hpp>
 #include <zsync/sched/stats.hpp>
 #include <zsync/sched/task_group.hpp>
 #include <zsync/sched/this_fiber.hpp>

@@ -65,7 +65,7 @@ class fiber_control : public parker {
   std::uint32_t shields = 0;     // nesting of cancellation shields
   std::uint32_t stack_size = 0;  // bytes, rounded
   std::uint64_t id = 0;
-  const void* spawned_at = nullptr;  // return address in the code that spawned it
+  const void* spawned_at = nullptr;  // an address in the code that spawned it
   std::unique_ptr<std::string> name;
   checker_state checked;
 

@@ -170,6 +170,7 @@ class printer {
 }  // namespace
 
 void dump(scheduler& of, std::ostream& out) {
+  check_not_forked();
   const asking all(of);
   printer print(out);
   print.heading(of);

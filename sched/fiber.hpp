@@ -1,6 +1,7 @@
 // Spawning fibers, and the handle by which one is joined, cancelled or let go.
 #pragma once
 
+#include <zsync/fiber/code_address.hpp>
 #include <zsync/sched/task.hpp>
 
 #include <chrono>
@@ -42,7 +43,7 @@ class scheduler;
 // On whose behalf a fiber is spawned.
 struct spawn_site {
   scheduler* where;  // nullptr: the current runtime
-  const void* from;  // return address in the spawning code
+  const void* from;  // an address in the spawning code
 };
 
 // Hands a new task over. Throws std::system_error: errc operation_not_permitted outside any runtime,
@@ -66,14 +67,14 @@ class fiber {
   // Spawns a fiber on the current runtime that calls f(args...), all decayed as std::thread does. It runs
   // when the caller next waits, or sooner on another worker. Throws std::system_error.
   template <class F, class... Args>
-  requires(!std::is_same_v<std::remove_cvref_t<F>, fiber> &&
-           detail::is_callable_not_options<F>) explicit fiber(F&& f, Args&&... args)
-      : fiber(detail::spawn_site{nullptr, __builtin_return_address(0)}, spawn_options{}, std::forward<F>(f),
+  requires(!std::is_same_v<std::remove_cvref_t<F>, fiber> && detail::is_callable_not_options<F>)
+      [[gnu::always_inline]] inline explicit fiber(F&& f, Args&&... args)
+      : fiber(detail::spawn_site{nullptr, detail::code_address()}, spawn_options{}, std::forward<F>(f),
               std::forward<Args>(args)...) {}
 
   template <class F, class... Args>
-  explicit fiber(const spawn_options& options, F&& f, Args&&... args)
-      : fiber(detail::spawn_site{nullptr, __builtin_return_address(0)}, options, std::forward<F>(f),
+  [[gnu::always_inline]] inline explicit fiber(const spawn_options& options, F&& f, Args&&... args)
+      : fiber(detail::spawn_site{nullptr, detail::code_address()}, options, std::forward<F>(f),
               std::forward<Args>(args)...) {}
 
   fiber(fiber&& other) noexcept : task_(std::exchange(other.task_, nullptr)) {}
@@ -188,14 +189,15 @@ explicit fiber(const spawn_options&, F&&, Args&&...) -> fiber<detail::spawn_resu
 // As the constructors of fiber.
 template <class F, class... Args>
 requires detail::is_callable_not_options<F>
-[[nodiscard]] fiber<detail::spawn_result<F, Args...>> spawn(F&& f, Args&&... args) {
-  return fiber<detail::spawn_result<F, Args...>>::launch({nullptr, __builtin_return_address(0)}, {},
+[[nodiscard, gnu::always_inline]] inline fiber<detail::spawn_result<F, Args...>> spawn(F&& f,
+                                                                                       Args&&... args) {
+  return fiber<detail::spawn_result<F, Args...>>::launch({nullptr, detail::code_address()}, {},
                                                          std::forward<F>(f), std::forward<Args>(args)...);
 }
 template <class F, class... Args>
-[[nodiscard]] fiber<detail::spawn_result<F, Args...>> spawn(const spawn_options& options, F&& f,
-                                                            Args&&... args) {
-  return fiber<detail::spawn_result<F, Args...>>::launch({nullptr, __builtin_return_address(0)}, options,
+[[nodiscard, gnu::always_inline]] inline fiber<detail::spawn_result<F, Args...>> spawn(
+    const spawn_options& options, F&& f, Args&&... args) {
+  return fiber<detail::spawn_result<F, Args...>>::launch({nullptr, detail::code_address()}, options,
                                                          std::forward<F>(f), std::forward<Args>(args)...);
 }
 

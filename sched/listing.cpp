@@ -1,6 +1,7 @@
 #include <zsync/sched/listing.hpp>
 
 #include <zsync/fiber/backtrace.hpp>
+#include <zsync/sched/delayed_calls.hpp>
 #include <zsync/sched/scheduler.hpp>
 
 #include <algorithm>
@@ -70,8 +71,16 @@ void worker::list_fibers(worker_listing& into) noexcept {
 
 void worker::answer() noexcept {
   sweep_.exchange(false, std::memory_order_acq_rel);
+  check_not_forked();
   if (owner_.stopping()) cancel_all();
+  delayed_->attend();
   answer_listing();
+}
+
+void worker::look_soon() noexcept {
+  sweep_.store(true, std::memory_order_relaxed);
+  picks_left_ = 1;
+  ids_end_ = ids_;
 }
 
 void worker::answer_listing() noexcept {

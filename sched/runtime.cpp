@@ -58,6 +58,11 @@ void executor::dump(std::ostream& out) const { detail::dump(*impl_, out); }
 
 runtime_stats executor::stats() const { return impl_->stats(); }
 
+std::vector<stack_usage> executor::stack_report() const {
+  stack_meter* const meter = impl_->meter();
+  return meter == nullptr ? std::vector<stack_usage>{} : meter->report();
+}
+
 const runtime_options& executor::options() const noexcept { return impl_->options(); }
 
 main_runtime::main_runtime(runtime_options options) : executor(std::move(options), true) {

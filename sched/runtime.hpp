@@ -1,14 +1,18 @@
 // The runtime: workers with threads of their own, and run(), which lends them the caller's.
 #pragma once
 
+#include <zsync/fiber/code_address.hpp>
+#include <zsync/sched/call_after.hpp>
 #include <zsync/sched/fiber.hpp>
 #include <zsync/sched/options.hpp>
+#include <zsync/sched/stack_usage.hpp>
 #include <zsync/sched/stats.hpp>
 
 #include <chrono>
 #include <iosfwd>
 #include <memory>
 #include <type_traits>
+#include <vector>
 
 namespace zsync {
 namespace detail {
@@ -24,20 +28,27 @@ class executor {
   // A fiber of this runtime. From any thread. Throws std::system_error without memory for it.
   template <class F, class... Args>
   requires is_callable_not_options<F>
-  [[nodiscard]] fiber<spawn_result<F, Args...>> spawn(F&& f, Args&&... args) {
-    return fiber<spawn_result<F, Args...>>::launch({&scheduler_(), __builtin_return_address(0)}, {},
-                                                   std::forward<F>(f), std::forward<Args>(args)...);
+  [[nodiscard, gnu::always_inline]] inline fiber<spawn_result<F, Args...>> spawn(F&& f, Args&&... args) {
+    return fiber<spawn_result<F, Args...>>::launch({&scheduler_(), code_address()}, {}, std::forward<F>(f),
+                                                   std::forward<Args>(args)...);
   }
   template <class F, class... Args>
-  [[nodiscard]] fiber<spawn_result<F, Args...>> spawn(const spawn_options& options, F&& f, Args&&... args) {
-    return fiber<spawn_result<F, Args...>>::launch({&scheduler_(), __builtin_return_address(0)}, options,
+  [[nodiscard, gnu::always_inline]] inline fiber<spawn_result<F, Args...>> spawn(const spawn_options& options,
+                                                                                 F&& f, Args&&... args) {
+    return fiber<spawn_result<F, Args...>>::launch({&scheduler_(), code_address()}, options,
                                                    std::forward<F>(f), std::forward<Args>(args)...);
   }
 
   // Fire and forget, from any thread. What escapes `f` terminates the process, at the throw.
   template <class F>
-  void post(F&& f) {
+  [[gnu::always_inline]] inline void post(F&& f) {
     spawn(std::forward<F>(f)).detach();
+  }
+
+  // As zsync::call_after(), on this runtime and from any thread.
+  template <class Rep, class Period, class F>
+  [[nodiscard, gnu::always_inline]] inline timer call_after(std::chrono::duration<Rep, Period> d, F&& f) {
+    return timer::start(deadline::after(d), {&scheduler_(), code_address()}, std::forward<F>(f));
   }
 
   // Cancels all fibers and waits for their ends. False: some remain after `grace`. From a plain thread, or
@@ -52,6 +63,10 @@ class executor {
   // of one that runs a fiber for more than 200 ms only that fiber is told. Addresses are named as far as the
   // program's dynamic symbols go (link it with -rdynamic), the rest as offsets for addr2line.
   void dump(std::ostream& out) const;
+  // How much of their stacks fibers have used, by the place that spawned them, those that used most first; of
+  // fibers that have ended. Empty unless runtime_options::measure_stacks is set.
+  [[nodiscard]] std::vector<stack_usage> stack_report() const;
+
   [[nodiscard]] const runtime_options& options() const noexcept;  // as completed: real workers and backend
 
  protected:
@@ -78,7 +93,7 @@ class runtime : public detail::executor {
 
   // Runs f in a fiber and waits for it; returns its result or rethrows. From a plain thread.
   template <class F>
-  auto block_on(F&& f) -> detail::spawn_result<F> {
+  [[gnu::always_inline]] inline auto block_on(F&& f) -> detail::spawn_result<F> {
     return spawn(std::forward<F>(f)).join();
   }
 };

@@ -30,6 +30,8 @@ void name_thread([[maybe_unused]] const std::string& name) noexcept {
 
 scheduler::scheduler(runtime_options options, unsigned threads_from)
     : options_(completed(std::move(options))), helpers_(std::make_unique<helper_pool>(options_.name)) {
+  if (options_.measure_stacks || options_.stack_warning_percent != 0)
+    meter_ = std::make_unique<stack_meter>(options_.stack_warning_percent);
   for (unsigned i = 0; i < options_.workers; ++i) {
     workers_.push_back(std::make_unique<worker>(*this, i, make_poller(options_.backend)));
   }
@@ -139,12 +141,15 @@ std::uint64_t scheduler::alive() const noexcept {
   std::uint64_t finished = 0;
   for (const auto& w : workers_) finished += w->count.finished.get();
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  // As is a call_after()'s fiber, before the call is over.
+  const std::uint64_t delayed = delayed_.load(std::memory_order_acquire);
   std::uint64_t spawned = admitted_.load(std::memory_order_relaxed);
   for (const auto& w : workers_) spawned += w->count.spawned.get();
-  return spawned - finished;
+  return spawned - finished + delayed;
 }
 
 bool scheduler::quiesce(deadline until) noexcept {
+  check_not_forked();
   stopping_.store(true, std::memory_order_seq_cst);
   for (const auto& w : workers_) w->request_sweep();
   while (alive() != 0) {

@@ -3,9 +3,11 @@
 
 #include <zsync/fiber/overflow.hpp>
 #include <zsync/fiber/stack.hpp>
+#include <zsync/sched/fork.hpp>
 #include <zsync/sched/options.hpp>
 #include <zsync/sched/sentinel.hpp>
 #include <zsync/sched/spinlock.hpp>
+#include <zsync/sched/stack_meter.hpp>
 #include <zsync/sched/stats.hpp>
 #include <zsync/sched/wait.hpp>
 #include <zsync/sched/worker.hpp>
@@ -50,7 +52,17 @@ class scheduler {
   fiber_control* take_injected() noexcept;
 
   // The first of `n` identities for fibers, none of them ever given before.
-  std::uint64_t take_ids(std::uint64_t n) noexcept { return ids_.fetch_add(n, std::memory_order_relaxed); }
+  std::uint64_t take_ids(std::uint64_t n) noexcept {
+    check_not_forked();
+    return ids_.fetch_add(n, std::memory_order_relaxed);
+  }
+
+  // A call_after() counts as alive until its fiber does, or it is cancelled.
+  void note_delayed() noexcept { delayed_.fetch_add(1, std::memory_order_relaxed); }
+  void note_delayed_done() noexcept {
+    delayed_.fetch_sub(1, std::memory_order_acq_rel);
+    if (stopping()) note_end();
+  }
 
   // Wakes a worker to steal, unless one is already looking.
   void wake_thief() noexcept;
@@ -64,6 +76,8 @@ class scheduler {
   [[nodiscard]] worker& at(unsigned index) noexcept { return *workers_[index]; }
   [[nodiscard]] unsigned size() const noexcept { return options_.workers; }
   [[nodiscard]] const runtime_options& options() const noexcept { return options_; }
+  [[nodiscard]] worker& some_worker() noexcept { return at(next_target()); }
+  [[nodiscard]] stack_meter* meter() noexcept { return meter_.get(); }  // nullptr: nobody asked for it
   [[nodiscard]] stack_pool& stacks() noexcept { return stacks_; }
   [[nodiscard]] helper_pool& helpers() noexcept { return *helpers_; }
   [[nodiscard]] runtime_stats stats() const;
@@ -76,11 +90,14 @@ class scheduler {
   void close() noexcept;  // sends the threads home; all fibers have ended
 
   const runtime_options options_;
+  fork_watch forks_;
   overflow_watch overflows_{&current_fiber};
+  std::unique_ptr<stack_meter> meter_;
   stack_pool stacks_;
   std::unique_ptr<helper_pool> helpers_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::atomic<std::uint64_t> admitted_{0};  // from other threads
+  std::atomic<std::uint64_t> delayed_{0};   // calls that wait for their time
   std::atomic<std::uint64_t> ids_{1};
   spinlock injection_lock_;
   ready_queue injected_;                        // injection_lock_

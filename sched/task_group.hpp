@@ -1,6 +1,7 @@
 // Structured concurrency: children that do not outlive their block.
 #pragma once
 
+#include <zsync/fiber/code_address.hpp>
 #include <zsync/sched/fiber.hpp>
 #include <zsync/sched/spinlock.hpp>
 #include <zsync/sched/wait.hpp>
@@ -75,13 +76,13 @@ class task_group {
   // it begins cancelled. Throws std::system_error as fiber's constructor does.
   template <class F, class... Args>
   requires detail::is_callable_not_options<F>
-  void spawn(F&& f, Args&&... args) {
-    launch(spawn_options{}, {nullptr, __builtin_return_address(0)}, std::forward<F>(f),
+  [[gnu::always_inline]] inline void spawn(F&& f, Args&&... args) {
+    launch(spawn_options{}, {nullptr, detail::code_address()}, std::forward<F>(f),
            std::forward<Args>(args)...);
   }
   template <class F, class... Args>
-  void spawn(const spawn_options& options, F&& f, Args&&... args) {
-    launch(options, {nullptr, __builtin_return_address(0)}, std::forward<F>(f), std::forward<Args>(args)...);
+  [[gnu::always_inline]] inline void spawn(const spawn_options& options, F&& f, Args&&... args) {
+    launch(options, {nullptr, detail::code_address()}, std::forward<F>(f), std::forward<Args>(args)...);
   }
 
   // Waits until no child is left, then rethrows the first failure, once. If the wait itself is cancelled or

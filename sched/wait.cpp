@@ -1,6 +1,7 @@
 #include <zsync/sched/wait.hpp>
 
 #include <zsync/sched/error.hpp>
+#include <zsync/sched/fork.hpp>
 #include <zsync/sched/worker.hpp>
 
 #include <array>
@@ -78,6 +79,7 @@ bool wait::open() noexcept {
   if (fiber) [[likely]] {
     suspend_fiber(here_->current());
   } else {
+    check_not_forked();
     if (!thread_->sleep(until_)) time_out();
     thread_->sleep(deadline::never());  // whoever won the claim wakes us, be it ourselves
   }

@@ -1,6 +1,7 @@
 #include <zsync/sched/worker.hpp>
 
 #include <zsync/fiber/context.hpp>
+#include <zsync/sched/delayed_calls.hpp>
 #include <zsync/sched/scheduler.hpp>
 #include <zsync/sched/wait.hpp>
 
@@ -54,7 +55,9 @@ worker::worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io)
       random_(0x9e3779b9U * (index + 1)),
       owner_(owner),
       default_stack_size_(static_cast<std::uint32_t>(owner.options().stack_size)),
-      index_(index) {
+      index_(index),
+      measures_(owner.meter() != nullptr),
+      delayed_(std::make_shared<delayed_calls>(*this)) {
   if (owner_.size() == 1) {
     newborns_.never_shared();
     shared_.never_shared();
@@ -66,6 +69,7 @@ worker::worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io)
 }
 
 worker::~worker() {
+  delayed_->close();
   while (hot_stacks_ != 0) owner_.stacks().release(hot_[--hot_stacks_]);
   for (free_block*& list : blocks_) {
     while (list != nullptr) ::operator delete(std::exchange(list, list->next));
@@ -73,6 +77,7 @@ worker::~worker() {
 }
 
 void worker::enter() {
+  check_not_forked();
   if (!attached_) {
     io_->attach();
     attached_ = true;
@@ -344,6 +349,8 @@ void worker::refill() noexcept {
 // The stack that the caller stands on belongs to a fiber that has ended. A newborn goes on with it.
 [[gnu::flatten]] void worker::follow() noexcept {
   fiber_control& ended = *current_;
+  if (measures_) [[unlikely]]
+    owner_.meter()->record(ended);
   ended.memory.slot->owner.store(nullptr,
                                  std::memory_order_relaxed);  // no fiber any more, for who lists them
   fiber_control* next = &pick();
@@ -406,6 +413,8 @@ void worker::settle(fiber_control& f) noexcept {
   f.home.store(this, std::memory_order_relaxed);
   f.memory.slot->home.store(this, std::memory_order_relaxed);
   f.memory.slot->owner.store(&f, std::memory_order_relaxed);
+  if (measures_) [[unlikely]]
+    stack_meter::prepare(f.memory);
   if (owner_.stopping()) [[unlikely]]
     (void)f.request_cancel();
 }

@@ -19,6 +19,7 @@ namespace zsync::detail {
 
 class scheduler;
 struct worker_listing;
+class delayed_calls;
 
 // The worker that the calling thread drives now; nullptr on a plain thread. Out of line and never inlined:
 // a fiber may be on another thread after any wait, so the compiler must not keep the thread-local's address.
@@ -89,6 +90,8 @@ class worker {
   // Cancels the fibers that are at home here.
   void cancel_all() noexcept;
 
+  void look_soon() noexcept;  // the next pick answers
+  [[nodiscard]] const std::shared_ptr<delayed_calls>& delayed() const noexcept { return delayed_; }
   void list_fibers(worker_listing& into) noexcept;
   void answer_listing() noexcept;  // if somebody asks
 
@@ -197,6 +200,8 @@ class worker {
   scheduler& owner_;
   const std::uint32_t default_stack_size_;
   const unsigned index_;
+  const bool measures_;  // the stacks of its fibers
+  const std::shared_ptr<delayed_calls> delayed_;
   root_fiber root_;
 
   // Others take from these.
