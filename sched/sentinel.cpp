@@ -82,7 +82,7 @@ void sentinel::look(worker& w, sight& last) noexcept {
     return;
   }
   if (now - last.since < threshold_) return;
-  rescue_newborns(w);
+  if (w.surplus() != 0) of_.wake_thief();
   if (!std::exchange(last.reported, true)) report(w, now - last.since);
 }
 
@@ -105,23 +105,6 @@ void sentinel::report(worker& w, steady::duration held) const noexcept try {
   std::fputs(text.str().c_str(), stderr);
 } catch (...) {
   std::fputs("zsync: a worker is held by a fiber, and there is no memory to say more\n", stderr);
-}
-
-// Others take what stands in its deque by themselves, once awake; what stands in its inbox only it can take.
-void sentinel::rescue_newborns(worker& from) noexcept {
-  for (fiber_control* f = from.take_inbox(); f != nullptr;) {
-    fiber_control* const next = f->next;
-    worker* to = &from;
-    if (f->context == nullptr && !f->placed) {
-      for (unsigned i = 1; i < of_.size(); ++i) {
-        worker& other = of_.at((from.index() + i) % of_.size());
-        if (to == &from || other.asleep()) to = &other;
-      }
-    }
-    to->give(*f);
-    f = next;
-  }
-  if (from.surplus() != 0) of_.wake_thief();
 }
 
 }  // namespace zsync::detail

@@ -16,7 +16,8 @@ class worker;
 
 // A thread that compares, four times within the threshold, what the workers count anyway. Of one that is
 // awake and has not moved since the threshold it reports on stderr, once, who holds it, how long and with
-// which stack, and hands its newborns to others. While all workers sleep it sleeps as well, until one wakes.
+// which stack, and wakes one of the others to take its newborns. While all workers sleep it sleeps as well,
+// until one wakes.
 class sentinel {
  public:
   sentinel(scheduler& of, std::chrono::nanoseconds threshold);
@@ -46,7 +47,6 @@ class sentinel {
   [[nodiscard]] bool all_asleep() const noexcept;
   void look(worker& w, sight& last) noexcept;
   void report(worker& w, steady::duration held) const noexcept;
-  void rescue_newborns(worker& from) noexcept;
 
   scheduler& of_;
   const std::chrono::nanoseconds threshold_;

@@ -96,9 +96,6 @@ class worker {
   void answer_listing() noexcept;  // if somebody asks
 
   // Any thread.
-  [[nodiscard]] fiber_control* take_inbox() noexcept {
-    return inbox_.take_all();
-  }                                      // oldest first; to be given back
   void give(fiber_control& f) noexcept;  // a claimed fiber of this worker, or a newborn
   void request_sweep() noexcept;         // cancel_all(), soon
   // For a listing of its fibers; see listing.hpp.
