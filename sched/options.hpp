@@ -37,12 +37,12 @@ struct runtime_options {
   // go on after it, but those that never do, like sleep() and poll(), return early.
   std::chrono::nanoseconds blocked_worker_threshold{0};
 
-  // Measures how much of its stack each fiber touched, for stack_report(): some microseconds a fiber, since each
-  // begins on fresh memory.
+  // Measures how much of its stack each fiber touched, for stack_report(): some microseconds a fiber, since
+  // each begins on fresh memory.
   bool measure_stacks = false;
 
-  // Not zero: measures, and reports on stderr, once for each place that spawns them, fibers that have touched at
-  // least so many percent of their stack.
+  // Not zero: measures, and reports on stderr, once for each place that spawns them, fibers that have touched
+  // at least so many percent of their stack.
   unsigned stack_warning_percent = 0;
 
   // For tests of code that is to run under work_stealing: every wake moves such a fiber to another worker.
