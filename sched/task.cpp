@@ -86,8 +86,10 @@ void task::abandon() noexcept {
 }
 
 [[gnu::flatten]] void task::finish() noexcept {
-  if (locals != nullptr) [[unlikely]]
-    destroy_locals(std::exchange(locals, nullptr));
+  if (locals != nullptr) [[unlikely]] {
+    destroy_locals(locals);  // there until the last is gone, because a destructor may use and make others
+    locals = nullptr;
+  }
   // Counted before anybody is told, so that whoever was told finds it counted. The runtime may go on to its
   // end from here, but it waits for this worker, which is not free before the fiber has left its stack.
   current_worker()->note_end();
