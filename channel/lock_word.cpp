@@ -37,16 +37,23 @@ bool lock_word::lock_slowly(owner_id me, deadline until, std::uint32_t flags) {
 
 void lock_word::unlock_slowly(owner_id me) noexcept {
   if (!is_held_by(me)) misuse("a mutex is unlocked by somebody who does not hold it");
-  std::unique_lock guard(queue_lock_);
-  waiter* const heir = waiters_.claim_front();
-  if (heir == nullptr) {  // those who waited gave up
-    word_.store(0, std::memory_order_release);
-    return;
+  for (;;) {
+    std::unique_lock guard(queue_lock_);
+    if (waiter* const heir = waiters_.claim_front()) {
+      const auto id = reinterpret_cast<owner_id>(heir->slot);
+      word_.store(waiters_.empty() ? id : id | contended, std::memory_order_release);
+      guard.unlock();
+      schedule(*heir->party);
+      return;
+    }
+    // Those who waited gave up. It becomes free by the last access to it, since whoever has it next may
+    // destroy it; unless somebody new has come to wait meanwhile.
+    word_.store(me, std::memory_order_relaxed);
+    guard.unlock();
+    owner_id expected = me;
+    if (word_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed))
+      return;
   }
-  const auto id = reinterpret_cast<owner_id>(heir->slot);
-  word_.store(waiters_.empty() ? id : id | contended, std::memory_order_release);
-  guard.unlock();
-  schedule(*heir->party);
 }
 
 }  // namespace zsync::detail
