@@ -47,8 +47,8 @@ descriptor_ptr descriptor_ptr::adopt(int fd, descriptor_kind kind) {
 
 descriptor_ptr descriptor_ptr::borrow(int fd, descriptor_kind kind) {
   if (engine* const here = current_engine()) {
-    if (descriptor* const known = here->resident(fd); known != nullptr && !known->closed()) {
-      known->retain();
+    if (descriptor* const known = here->resident(fd);
+        known != nullptr && !known->closed() && known->retain_if_alive()) {
       return descriptor_ptr(known);
     }
   }
@@ -236,7 +236,11 @@ void descriptor::receive_mail(engine& here) noexcept {
     guard g(lock_);
     end_now = mail_ == please_end;
     mail_ = nothing;
-    if (home_.load(std::memory_order_relaxed) == &here) used = let_go(here, woken);
+    if (home_.load(std::memory_order_relaxed) == &here) {
+      // Unless somebody else has borrowed the same number since: the registration is his now.
+      if (end_now && borrowed_ && here.resident(fd_) == this) here.forget(*this);
+      used = let_go(here, woken);
+    }
     ++visitors_;  // keeps the number valid until it has been shut down
   }
   if (end_now) {
@@ -282,10 +286,13 @@ void descriptor::end() noexcept {
       fd = fd_;
     }
     engine* const home = home_.load(std::memory_order_relaxed);
-    if (home != nullptr && borrowed_) home->forget(*this);
-    if (home != nullptr && home == here) home->move_out(*this);
     elsewhere = home != nullptr && home != here;
-    if (elsewhere) send_home(*home, please_end);
+    if (elsewhere) {
+      send_home(*home, please_end);
+    } else if (home != nullptr) {
+      if (borrowed_ && home->resident(fd_) == this) home->forget(*this);
+      home->move_out(*this);
+    }
   }
   return_fd(fd);
   if (elsewhere) return;

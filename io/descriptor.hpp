@@ -46,6 +46,14 @@ class descriptor {
   descriptor& operator=(const descriptor&) = delete;
 
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  // For who holds no reference, on the home's thread. False: the last one is gone, and the object ends soon.
+  [[nodiscard]] bool retain_if_alive() noexcept {
+    std::uint32_t count = references_.load(std::memory_order_relaxed);
+    while (count != 0) {
+      if (references_.compare_exchange_weak(count, count + 1, std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
   void release() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) end();
   }
