@@ -36,16 +36,19 @@ std::error_code wait_for(descriptor& d, direction side, deadline until, bool& ex
 }
 
 #if defined(__linux__)
-std::error_code add(int set, const pollfd& p) noexcept {
+std::error_code add(int epoll, const pollfd& p, std::span<const pollfd> set) noexcept {
   if (p.fd < 0) return {};
   epoll_event e{};
   e.events = static_cast<std::uint32_t>(static_cast<unsigned short>(p.events));
   e.data.fd = p.fd;
-  if (::epoll_ctl(set, EPOLL_CTL_ADD, p.fd, &e) == 0) return {};
+  if (::epoll_ctl(epoll, EPOLL_CTL_ADD, p.fd, &e) == 0) return {};
   if (errno == EEXIST) {
-    // Named twice, for different events perhaps: a wake too many is looked at again.
-    e.events |= EPOLLIN | EPOLLOUT | EPOLLPRI;
-    if (::epoll_ctl(set, EPOLL_CTL_MOD, p.fd, &e) == 0) return {};
+    // Named twice, for different events perhaps. Not for more than those: what nobody asked for would make it
+    // ready all the time.
+    for (const pollfd& q : set) {
+      if (q.fd == p.fd) e.events |= static_cast<std::uint32_t>(static_cast<unsigned short>(q.events));
+    }
+    if (::epoll_ctl(epoll, EPOLL_CTL_MOD, p.fd, &e) == 0) return {};
   }
   return {errno, std::system_category()};
 }
@@ -58,7 +61,7 @@ descriptor_ptr make_set(std::span<const pollfd> set, std::error_code& ec) {
   }
   descriptor_ptr d = descriptor_ptr::adopt(fd, descriptor_kind::other);
   for (const pollfd& p : set) {
-    if (ec = add(fd, p); ec) return {};
+    if (ec = add(fd, p, set); ec) return {};
   }
   return d;
 }

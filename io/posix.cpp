@@ -93,7 +93,8 @@ ssize_t write_whole(int fd, const iovec* vector, int count, int flags, F write_p
   ssize_t done = 0;
   for (;;) {
     while (at < left.size() && left[at].iov_len == 0) ++at;
-    if (at == left.size()) return done == 0 && count == 0 ? write_part(nullptr, 0) : done;
+    // Nothing at all is written as well: an empty datagram is one.
+    if (at == left.size()) return done == 0 ? write_part(left.data(), count) : done;
     const ssize_t n = write_part(&left[at], static_cast<int>(left.size() - at));
     if (n < 0) return done > 0 ? done : n;
     done += n;
@@ -306,8 +307,7 @@ int connect(int fd, const sockaddr* address, socklen_t length) {
 // Fibers of this worker that wait for it get EBADF.
 int close(int fd) {
   if (detail::engine* const here = inside() ? detail::current_engine() : nullptr) {
-    if (descriptor* const known = here->resident(fd)) {
-      known->retain();
+    if (descriptor* const known = here->resident(fd); known != nullptr && known->retain_if_alive()) {
       known->close();
       known->release();
     }
