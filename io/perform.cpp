@@ -179,6 +179,11 @@ performance::step performance::park(engine& here, bool local, std::error_code& e
     abandon(w);
     ec = error::closed;
     return step::finished;
+  } else if (!completes && d_.home() != source) {
+    // Evicted before this was listed, so no event will come.
+    abandon(w);
+    d_.unlist_shared(o_);
+    return step::again;
   } else if (!completes && o_.attempt()) {
     // Ready since the last attempt; the event may have come before this was listed.
     abandon(w);
@@ -209,13 +214,14 @@ performance::step performance::park(engine& here, bool local, std::error_code& e
     o_.done = false;
     return step::again;
   }
+  const bool at_home = local && d_.is_home(current_engine());  // a fiber that may move may have moved
   if (o_.kind == op_kind::call && !o_.failed()) {
     // The kernel has only said that it may not block any more.
-    if (local) d_.expect(o_.side, expectation::ready);
+    if (at_home) d_.expect(o_.side, expectation::ready);
     o_.done = false;
     return step::again;
   }
-  if (local && !o_.failed()) d_.learn(o_, false);
+  if (at_home && !o_.failed()) d_.learn(o_, false);
   ec = conclude(d_, o_, cause == wake_cause::notified ? std::error_code() : cause_of(d_, cause));
   return step::finished;
 }
