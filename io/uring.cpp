@@ -276,6 +276,12 @@ void uring::submit_deferred() noexcept {
     if (o->cancel_deferred) {
       o->cancel_deferred = false;
       send_cancel(*o);
+    } else if (o->target != nullptr && o->target->closed()) {
+      // Its number may be somebody else's by now.
+      o->at = op::outside;
+      if (o->listed == op::local) o->target->unlist_local(*o);
+      o->finish(-ECANCELED);
+      if (claim(*o)) resume_anywhere(*o);
     } else {
       submit(*o);
     }
