@@ -28,6 +28,7 @@ using detail::waiter;
 struct shared_lookup {
   std::string host, service;
   resolve_options options;
+  std::string key;  // what was asked, all of it
 
   detail::spinlock lock;  // guards what follows
   bool done = false;
@@ -56,11 +57,10 @@ std::string key_of(const shared_lookup& l) {
   return key;
 }
 
-void answer(shared_lookup& l, std::error_code ec, std::vector<socket_address> found) {
+void answer(shared_lookup& l, std::error_code ec, std::vector<socket_address> found) noexcept {
   {
-    const std::string key = key_of(l);
     const std::lock_guard hold(table().lock);
-    table().running.erase(key);
+    table().running.erase(l.key);
   }
   l.lock.lock();
   l.done = true;
@@ -87,17 +87,34 @@ void run(const lookup_ptr& l) {
   answer(*l, ec, std::move(found));
 }
 
+// Held by the fiber that looks up: should that be thrown away before it runs, those who wait hear of it.
+class duty {
+ public:
+  explicit duty(lookup_ptr of) noexcept : lookup_(std::move(of)) {}
+  duty(duty&&) noexcept = default;
+  ~duty() {
+    if (lookup_) answer(*lookup_, std::make_error_code(std::errc::not_enough_memory), {});
+  }
+
+  void fulfil() { run(std::exchange(lookup_, nullptr)); }
+
+ private:
+  lookup_ptr lookup_;
+};
+
 // The look-up that is under way, or a new one.
 lookup_ptr join_or_start(lookup_ptr mine) {
+  mine->key = key_of(*mine);
   {
     const std::lock_guard hold(table().lock);
-    const auto [place, fresh] = table().running.try_emplace(key_of(*mine), mine);
+    const auto [place, fresh] = table().running.try_emplace(mine->key, mine);
     if (!fresh) return place->second;
   }
+  duty to_answer(mine);
   try {
-    spawn(spawn_options{.name = "resolve"}, [mine] { run(mine); }).detach();
-  } catch (const std::system_error& e) {
-    answer(*mine, e.code(), {});
+    spawn(spawn_options{.name = "resolve"}, [d = std::move(to_answer)]() mutable { d.fulfil(); }).detach();
+  } catch (const std::system_error&) {
+    // The duty has died with the fiber, and answered.
   }
   return mine;
 }
