@@ -65,7 +65,8 @@ void scheduler::close() noexcept {
   threads_.clear();
   sentinel_.store(nullptr, std::memory_order_relaxed);
   own_sentinel_.reset();
-  // A thread that woke one of our fibers may still be on its way out of give().
+  // A thread that woke or spawned one of our fibers may still be on its way out of give() or inject().
+  while (injecting_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
   for (const auto& w : workers_) {
     while (w->has_visitors()) std::this_thread::yield();
   }
@@ -118,14 +119,17 @@ void scheduler::admit(fiber_control& newborn, int placed_on) {
 }
 
 void scheduler::inject(fiber_control& newborn) noexcept {
+  // The newborn may end, and the runtime after it, as soon as it can be taken.
+  injecting_.fetch_add(1, std::memory_order_relaxed);
   {
     const std::lock_guard hold(injection_lock_);
     injected_.push_back(newborn);
     injected_count_.fetch_add(1, std::memory_order_seq_cst);
   }
   for (const auto& w : workers_) {
-    if (w->asleep() && w->wake_if_asleep()) return;
+    if (w->wake_if_asleep()) break;
   }
+  injecting_.fetch_sub(1, std::memory_order_release);
 }
 
 fiber_control* scheduler::take_injected() noexcept {
@@ -178,6 +182,8 @@ void scheduler::end() noexcept {
 }
 
 void scheduler::note_end() noexcept {
+  // Of two that end at the same time on two workers, at least one sees that the other is counted as well.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   if (alive() != 0) return;
   std::unique_lock hold(quiet_lock_);
   while (waiter* const w = quiet_.claim_front()) {

@@ -105,6 +105,7 @@ class scheduler {
   spinlock injection_lock_;
   ready_queue injected_;                        // injection_lock_
   std::atomic<std::size_t> injected_count_{0};  // changed under the lock
+  std::atomic<std::uint32_t> injecting_{0};     // threads within inject()
   std::atomic<std::uint32_t> thieves_{0};
   std::atomic<bool> stopping_{false};
   spinlock quiet_lock_;

@@ -199,6 +199,8 @@ void worker::empty_inbox() noexcept {
 
 void worker::sort_in(fiber_control& f) noexcept {
   if (!is_newborn(f)) {
+    // As in settle(): it may come from a worker that had not swept yet, to one that had.
+    if (f.stealable && owner_.stopping()) (void)f.request_cancel();
     // Moved here on purpose, it must not be moved on at once.
     owner_.options().force_migration ? ready_.push_back(f) : make_ready(f);
   } else if (f.placed) {
@@ -219,8 +221,7 @@ fiber_control* worker::steal() noexcept {
     if (stolen = victim.take_newborn(); stolen != nullptr) {
       count.newborns_stolen.add();
     } else if (stolen = victim.take_shared(); stolen != nullptr) {
-      stolen->home.store(this, std::memory_order_relaxed);
-      stolen->memory.slot->home.store(this, std::memory_order_relaxed);
+      settle(*stolen);
       count.fibers_stolen.add();
     }
     if (stolen != nullptr && victim.surplus() != 0) {
@@ -409,6 +410,8 @@ bool worker::give_new_stack(fiber_control& f) noexcept {
   return false;
 }
 
+// Cancelled here if the runtime is ending: the sweep of the worker that it left may find it gone, when ours
+// is over already.
 void worker::settle(fiber_control& f) noexcept {
   f.home.store(this, std::memory_order_relaxed);
   f.memory.slot->home.store(this, std::memory_order_relaxed);
@@ -497,7 +500,7 @@ void worker::cancel_all() noexcept {
     fiber_control* const f = slot.owner.load(std::memory_order_relaxed);
     if (f == nullptr || !f->request_cancel()) return;
     f->cause = wake_cause::cancelled;
-    make_ready(*f);
+    schedule(*f);  // it may have been stolen, and begun to wait elsewhere, since we looked at its slot
   });
 }
 
@@ -514,7 +517,10 @@ std::size_t worker::run_round() noexcept {
   while (fiber_control* const f = shared_.take_oldest()) ready_.push_back(*f);
   ready_.push_back(root_);
   suspend();
-  return count.switches.get() - before - 1;
+  const std::uint64_t ran = count.switches.get() - before - 1;
+  // The caller may wait for native_handle() now, so the kernel has to have what the round asked of it.
+  if (ready_.empty()) pass();
+  return ran;
 }
 
 bool worker::idle() const noexcept {

@@ -34,7 +34,8 @@ std::size_t block_size(std::size_t size) noexcept;
 // A figure that one thread writes and others may read.
 class counter {
  public:
-  void add(std::uint64_t n = 1) noexcept { value_.store(get() + n, std::memory_order_relaxed); }
+  // Release: who sees a fiber counted as finished, with the fence in alive(), sees it counted as spawned.
+  void add(std::uint64_t n = 1) noexcept { value_.store(get() + n, std::memory_order_release); }
   [[nodiscard]] std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
 
  private:
