@@ -104,7 +104,7 @@ TEST_CASE("a fiber that has ended is in no dump, though its worker rests on its 
   });
 }
 
-TEST_CASE("a worker that does not answer is told with what it runs", "[dump]") {
+TEST_CASE("a worker that does not answer is told with what it runs", "[dump][serial]") {
   zsync::runtime_options options;
   options.workers = 2;
   zsync::runtime own(options);
@@ -129,7 +129,7 @@ TEST_CASE("a worker that does not answer is told with what it runs", "[dump]") {
   CHECK_THAT(text, Contains("usleep"));
 }
 
-TEST_CASE("dumps are taken while everything runs", "[dump]") {
+TEST_CASE("dumps are taken while everything runs", "[dump][serial]") {
   test::matrix(workers_and_policies, [](const zsync::runtime_options& options) {
     zsync::runtime own(options);
     std::atomic<bool> enough = false;
