@@ -79,7 +79,11 @@ class kqueue_selector final : public selector {
         woken_.store(false, std::memory_order_seq_cst);
         continue;
       }
+#if defined(__linux__)
+      const bool ended = true;  // libkqueue does not always tell that the end stands behind the data
+#else
       const bool ended = (e.flags & (EV_EOF | EV_ERROR)) != 0;
+#endif
       events_[count++] = {
           static_cast<int>(e.ident), static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(e.udata)),
           e.filter == EVFILT_READ, e.filter == EVFILT_WRITE, ended && e.filter == EVFILT_READ};
