@@ -20,7 +20,7 @@ import tempfile
 import time
 
 KEYS = "100000"
-REQUESTS = 100_000
+REQUESTS = 20_000
 
 
 def free_port():
@@ -98,7 +98,7 @@ def load_by_redis_benchmark(test, pipeline):
 
 
 def load_by_wrk(port):
-    out = subprocess.run(["wrk", "-t1", "-c100", "-d2s", f"http://127.0.0.1:{port}/"], capture_output=True, text=True).stdout
+    out = subprocess.run(["wrk", "-t1", "-c100", "-d1s", f"http://127.0.0.1:{port}/"], capture_output=True, text=True).stdout
     return int(re.search(r"(\d+) requests in", out)[1]), float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
 
 

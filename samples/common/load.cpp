@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 // More at once would overflow the server's queue of those to be accepted, and each overflow costs a second.
 constexpr std::ptrdiff_t connecting_max = 256;
 constexpr auto tick_interval = 500ms;
-constexpr auto grace = 5s;  // for answers still due at the end
+constexpr auto grace = 30s;  // for answers still due at the end: a busy machine may take a while
 
 // Something that shows bytes that went astray.
 std::string pattern(std::size_t size) {
