@@ -109,6 +109,12 @@ class buffered_reader {
     if (ec) detail::fail_transfer(ec, "read_until", text.size());
     return text;
   }
+  std::string read_until(char delimiter, std::error_code& ec, std::size_t limit = no_limit) {
+    return read_until(std::string_view(&delimiter, 1), ec, limit);
+  }
+  std::string read_until(char delimiter, std::size_t limit = no_limit) {
+    return read_until(std::string_view(&delimiter, 1), limit);
+  }
 
   // A line without its end ("\n" or "\r\n"); the last one may lack it. False: the end of the stream.
   bool read_line(std::string& line, std::error_code& ec, std::size_t limit = no_limit) {
