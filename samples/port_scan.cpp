@@ -42,10 +42,14 @@ class port_scan final : public sample {
   }
 
   void summarise(std::ostream& out) const override {
+    std::uint64_t open = 0;
     for (std::size_t port = 0; port != open_.size(); ++port) {
-      if (open_[port]) out << port << '\n';
+      if (!open_[port]) continue;
+      out << port << '\n';
+      ++open;
     }
-    std::cerr << count_text(tried_, "port") << " tried in " << duration_text(taken_) << '\n';
+    std::cerr << count_text(tried_, "port") << " tried in " << duration_text(taken_) << ", "
+              << count_text(open) << " open\n";
   }
 
  private:

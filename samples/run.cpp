@@ -31,7 +31,11 @@ int list() {
 void check_name(int argc, char** argv) {
   if (argc < 2) throw usage_problem{"no sample named; `zsync-run list` shows them all"};
   const std::string name = argv[1];
-  if (name.starts_with('-')) return;
+  if (name == "-h" || name == "--help") return;
+  if (name.starts_with('-')) {
+    throw usage_problem{
+        "the name of a sample comes first, then its options; `zsync-run list` shows them all"};
+  }
   std::vector<std::string> names{"list"};
   for (const auto& entry : catalogue()) names.push_back(entry.name);
   if (std::find(names.begin(), names.end(), name) != names.end()) return;
@@ -71,7 +75,6 @@ int parse_and_launch(int argc, char** argv) {
   CLI::App app("Runs the samples of zsync.", "zsync-run");
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
-  app.footer("`zsync-run NAME --help` shows the options of a sample.");
   app.add_subcommand("list", "Names the samples, with a line each");
 
   runtime_flags flags;
@@ -82,12 +85,15 @@ int parse_and_launch(int argc, char** argv) {
     programs.back()->add_options(*command);
     flags.add_to(*command);
   }
+  // Last, because subcommands would inherit it.
+  app.footer("`zsync-run NAME --help` shows the options of a sample.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    throw usage_problem{error.what()};
+    const std::string name = argv[1];  // of a sample, or `list`: check_name() saw to it
+    throw usage_problem{name + ": " + error.what() + "; see `zsync-run " + name + " --help`"};
   }
   for (std::size_t i = 0; i != programs.size(); ++i) {
     const auto& name = catalogue()[i].name;

@@ -134,10 +134,12 @@ CLI::Option* add_endpoint(CLI::App& command, const std::string& name, endpoint& 
     std::string host = colon == text.npos || colon == 0 ? "127.0.0.1" : text.substr(0, colon);
     if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
       host = host.substr(1, host.size() - 2);
-    } else if (host.find(':') != host.npos) {
+    } else if (host.find(':') != host.npos && host.find('/') == host.npos) {
       refuse(name, text, "an address: write IPv6 ones as [::1]:7000");
     }
-    if (!port || *port == 0) refuse(name, text, "an address with a port, such as localhost:7000");
+    if (!port || *port == 0 || host.find('/') != host.npos) {
+      refuse(name, text, "an address with a port, such as localhost:7000");
+    }
     value = {host, *port};
   };
   return add(command, name, help, "HOST:PORT", value.port == 0 ? "" : to_string(value), parse);

@@ -69,7 +69,9 @@ TEST_CASE("wrong options get one line that says which and why", "[launcher]") {
   check_refused({"demo", "--nonsense"}, "--nonsense");
   check_refused({"demo", "surplus"}, "surplus");
   check_refused({"demo", "--seconds", "-3"}, "--seconds: '-3' is not a duration");
-  check_refused({"echo-client"}, "server");
+  check_refused({"echo-client"}, "echo-client: server is required; see `zsync-run echo-client --help`");
+  check_refused({"--workers", "2", "demo"}, "the name of a sample comes first");
+  check_refused({"crawler", "http://localhost:8080/"}, "is not an address with a port");
   check_refused({"echo-client", "localhost"}, "'localhost' is not an address with a port");
   check_refused({"echo-server", "--listen", "300.1.2.3:80"}, "--listen: '300.1.2.3:80' is not an address");
   check_refused({"echo-server", "--listen", "127.0.0.1:70000"},
