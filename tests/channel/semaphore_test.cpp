@@ -16,9 +16,12 @@ TEST_CASE("a semaphore lets in as many as it has permits", "[semaphore]") {
     counting_semaphore<8> permits(3);
     std::atomic<int> inside{0};
     std::atomic<int> inside_max{0};
+    std::atomic<int> started{0};
     std::vector<fiber<>> all;
     for (int i = 0; i < 10; ++i) {
       all.push_back(spawn([&] {
+        // All at once: on a busy machine each could end before the next is spawned, and none would meet another.
+        for (++started; started < 10;) this_fiber::yield();
         for (int k = 0; k < 100; ++k) {
           permits.acquire();
           const int now = ++inside;
