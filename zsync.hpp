@@ -38,6 +38,7 @@
 #include <zsync/io/buffered.hpp>
 #include <zsync/io/copy.hpp>
 #include <zsync/io/file.hpp>
+#include <zsync/io/on_ready.hpp>
 #include <zsync/io/pipe.hpp>
 #include <zsync/io/posix.hpp>
 #include <zsync/io/process.hpp>

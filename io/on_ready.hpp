@@ -1,0 +1,83 @@
+// Cases of a select (channel/select.hpp): a stream from which a read, or to which a write, would not wait.
+#pragma once
+
+#include <zsync/sched/fiber.hpp>
+#include <zsync/sched/select_case.hpp>
+
+#include <poll.h>
+
+#include <exception>
+#include <functional>
+#include <system_error>
+#include <utility>
+
+namespace zsync {
+
+namespace detail {
+
+// While the select sleeps, a fiber of its own waits for the stream, in whatever way the engine has, and wins
+// the select's wait for this case. It has ended before the case does.
+template <class Stream, class F>
+class ready_case final : public select_case {
+ public:
+  ready_case(Stream& watched, short events, F handler)
+      : stream_(watched), events_(events), handler_(std::move(handler)) {}
+
+  bool attempt() override {
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+    pollfd look{stream_.native_handle(), events_, 0};
+    return look.fd < 0 || ::poll(&look, 1, 0) != 0;  // what fails would not wait either
+  }
+
+  bool enlist(waiter& me) noexcept override {
+    try {
+      helper_ = fiber<>(spawn_options{.name = "select on a stream"}, [this, &me] {
+        std::error_code ec;
+        do {
+          events_ == POLLIN ? wait_in(ec) : wait_out(ec);
+        } while (ec == std::errc::timed_out);  // the stream's own timeout is none of the select's
+        if (ec != std::errc::operation_canceled && me.claim()) schedule(*me.party);
+      });
+      return true;
+    } catch (...) {
+      failure_ = std::current_exception();
+      return false;
+    }
+  }
+
+  void withdraw(waiter& /*me*/) noexcept override { helper_ = {}; }  // cancels it, and waits for its end
+  void run() override { std::invoke(handler_); }
+
+ private:
+  void wait_in(std::error_code& ec) {
+    if constexpr (requires { stream_.wait_readable(ec); }) stream_.wait_readable(ec);
+  }
+  void wait_out(std::error_code& ec) {
+    if constexpr (requires { stream_.wait_writable(ec); }) stream_.wait_writable(ec);
+  }
+
+  Stream& stream_;
+  const short events_;
+  F handler_;
+  std::exception_ptr failure_;  // what kept the helper from being spawned
+  fiber<> helper_;
+};
+
+}  // namespace detail
+
+// Fires when a read of the stream would not wait: bytes, its end, or an error. handler(). In fibers only;
+// elsewhere the select throws std::system_error(operation_not_permitted) when it has to wait.
+template <class Stream, class F>
+requires requires(Stream& s, std::error_code& ec) { s.wait_readable(ec); }
+[[nodiscard]] auto on_readable(Stream& stream, F handler) {
+  return detail::ready_case<Stream, F>(stream, POLLIN, std::move(handler));
+}
+
+// Likewise, when a write would not wait.
+template <class Stream, class F>
+requires requires(Stream& s, std::error_code& ec) { s.wait_writable(ec); }
+[[nodiscard]] auto on_writable(Stream& stream, F handler) {
+  return detail::ready_case<Stream, F>(stream, POLLOUT, std::move(handler));
+}
+
+}  // namespace zsync
