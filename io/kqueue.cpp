@@ -42,7 +42,8 @@ class kqueue_selector final : public selector {
 
   int arm(int fd, std::uint32_t generation, unsigned present, unsigned wanted) noexcept override {
 #if defined(__linux__)
-    // libkqueue does not notice that a descriptor is closed, and takes its number's next use for the same one.
+    // libkqueue does not notice that a descriptor is closed, and takes its number's next use for the same
+    // one.
     if (present == 0) disarm(fd, 3u);
 #endif
     std::array<struct kevent, 2> changes;

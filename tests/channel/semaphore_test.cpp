@@ -20,7 +20,8 @@ TEST_CASE("a semaphore lets in as many as it has permits", "[semaphore]") {
     std::vector<fiber<>> all;
     for (int i = 0; i < 10; ++i) {
       all.push_back(spawn([&] {
-        // All at once: on a busy machine each could end before the next is spawned, and none would meet another.
+        // All at once: on a busy machine each could end before the next is spawned, and none would meet
+        // another.
         for (++started; started < 10;) this_fiber::yield();
         for (int k = 0; k < 100; ++k) {
           permits.acquire();

@@ -106,7 +106,8 @@ TEST_CASE("a runtime that is destroyed at any step unwinds every fiber", "[stres
             busy_program(alive, steps);
           } catch (const zsync::cancelled&) {
           } catch (const std::system_error&) {
-            // One end of the connection was unwound before the other, which failed before its cancellation came.
+            // One end of the connection was unwound before the other, which failed before its cancellation
+            // came.
           }
         });
         // The first at once, the later ones deep within.
