@@ -4,6 +4,7 @@
 #include "sample.hpp"
 
 #include <iostream>
+#include <utility>
 
 namespace samples {
 namespace {
@@ -24,12 +25,14 @@ class hello final : public sample {
   void run(zsync::runtime&) override {
     if (server_.port != 0) return say_hello(server_);
     auto listener = zsync::tcp_listener::bind(zsync::socket_address::parse("127.0.0.1:0"));
-    zsync::fiber server([&] {
+    const auto port = listener.local_address().port();
+    // The fiber owns the listener: should accept() fail, the connection that waits there is reset.
+    zsync::fiber server([listener = std::move(listener)]() mutable {
       auto peer = listener.accept();
       echo_figures figures;
       echo(peer, figures);
     });
-    say_hello({"127.0.0.1", listener.local_address().port()});
+    say_hello({"127.0.0.1", port});
   }
 
  private:
