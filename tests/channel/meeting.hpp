@@ -31,10 +31,12 @@ inline void let_others_wait() {
   for (int i = 0; i < 4; ++i) this_fiber::sleep_for(500us);
 }
 
-// How much a stress test does: `usual`, or the number in ZSYNC_STRESS, for the long suite.
+// How much a stress test does: `usual`, less of it under sanitizers, or the number in ZSYNC_STRESS, for the
+// long suite.
 inline std::uint64_t stress_size(std::uint64_t usual) {
   const char* const asked = std::getenv("ZSYNC_STRESS");
-  return asked == nullptr ? usual : std::strtoull(asked, nullptr, 10);
+  if (asked == nullptr) return sanitized ? usual / 8 : usual;
+  return std::strtoull(asked, nullptr, 10);
 }
 
 // A generator of random numbers that is the same everywhere.
