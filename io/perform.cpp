@@ -2,6 +2,7 @@
 #include <zsync/io/engine.hpp>
 #include <zsync/io/offload.hpp>
 #include <zsync/io/perform.hpp>
+#include <zsync/io/poll.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/worker.hpp>
 
@@ -87,6 +88,7 @@ class performance {
   std::error_code succeed_local(engine& here);
   int arm(engine& home, bool local) noexcept;
   step park(engine& here, bool local, std::error_code& ec);
+  step watch(std::error_code& ec);
 
   descriptor& d_;
   op& o_;
@@ -157,11 +159,8 @@ performance::step performance::park(engine& here, bool local, std::error_code& e
   const bool completes = here.completes();
   engine* const source = completes ? &here : d_.home();
   if (source == nullptr) return step::again;  // closed, or evicted just now
-  if (!completes && source->completes()) {
-    // The home belongs to a runtime of another backend, from which no readiness can be had.
-    ec = from_errno(ENOTSUP);
-    return step::finished;
-  }
+  // The home belongs to a runtime of another backend, from which no readiness can be had.
+  if (!completes && source->completes()) return watch(ec);
   if (const int error = arm(*source, local); error != 0) {
     ec = from_errno(error);
     return step::finished;
@@ -223,6 +222,20 @@ performance::step performance::park(engine& here, bool local, std::error_code& e
   }
   if (at_home && !o_.failed()) d_.learn(o_, false);
   ec = conclude(d_, o_, cause == wake_cause::notified ? std::error_code() : cause_of(d_, cause));
+  return step::finished;
+}
+
+// Waits without the home's help, in a set of its own. close() is heard because it shuts a visited socket
+// down.
+performance::step performance::watch(std::error_code& ec) {
+  pollfd p{d_.fd(), static_cast<short>(o_.side == direction::in ? POLLIN : POLLOUT), 0};
+  const int ready = poll_many({&p, 1}, until_, ec);
+  if (!ec && ready != 0) return step::again;
+  if (d_.closed()) {
+    ec = error::closed;
+  } else if (!ec) {
+    ec = std::make_error_code(std::errc::timed_out);
+  }
   return step::finished;
 }
 

@@ -312,6 +312,34 @@ TEST_CASE("a stream outlives its runtime and goes on in another", "[io]") {
   });
 }
 
+TEST_CASE("runtimes of different backends use one stream at the same time", "[io]") {
+  const auto backends = zsync::test::available_backends();
+  auto [a, b] = connect_pair();
+  std::vector<std::unique_ptr<zsync::runtime>> runtimes;
+  std::vector<zsync::fiber<std::error_code>> readers;
+  std::atomic<int> received{0};
+  for (const zsync::io_backend backend : {backends.back(), backends.front()}) {
+    runtimes.push_back(
+        std::make_unique<zsync::runtime>(zsync::runtime_options{.workers = 1, .backend = backend}));
+    readers.push_back(runtimes.back()->spawn([&, &a = a] {
+      std::array<char, 1> buffer{};
+      std::error_code ec;
+      while (a.read(buffer, ec) == 1) ++received;
+      return ec;
+    }));
+    std::this_thread::sleep_for(5ms);  // so that the first is the descriptor's home
+  }
+  for (int i = 0; i < 200; ++i) {
+    b.write_all("x");
+    if (i % 20 == 0) std::this_thread::sleep_for(1ms);
+  }
+  const auto until = zsync::clock::now() + 5s;
+  while (received < 200 && zsync::clock::now() < until) std::this_thread::sleep_for(1ms);
+  CHECK(received == 200);
+  a.close();
+  for (auto& reader : readers) CHECK(reader.join() == zsync::error::closed);
+}
+
 TEST_CASE("a descriptor's number can be reused at once, and late events miss the new socket", "[io][close]") {
   matrix([](const zsync::runtime_options& options) {
     zsync::run(
