@@ -104,10 +104,12 @@ bool worker::withdraw(worker_listing& question) noexcept {
 // Who drives a worker changes hands rarely, so whoever comes second waits in line.
 void worker::take_wheel() noexcept {
   auto nobody = driver::nobody;
-  while (!driver_.compare_exchange_weak(nobody, driver::thread, std::memory_order_acq_rel)) {
+  while (!driver_.compare_exchange_weak(nobody, driver::examiner, std::memory_order_acq_rel)) {
     nobody = driver::nobody;
     std::this_thread::yield();
   }
+  thread_ = ::pthread_self();  // before anybody may signal it
+  driver_.store(driver::thread, std::memory_order_release);
 }
 
 void worker::leave_wheel() noexcept {

@@ -83,7 +83,6 @@ void worker::enter() {
     attached_ = true;
   }
   take_wheel();
-  thread_ = ::pthread_self();
   outer_ = std::exchange(this_thread.driving, this);
   exceptions_ = thread_exception_state();
   errno_ = &errno;
