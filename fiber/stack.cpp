@@ -156,6 +156,12 @@ void stack_pool::release(const stack& memory) noexcept {
   exhausted_.store(false, std::memory_order_relaxed);
 }
 
+bool stack_pool::recovers(std::size_t size) noexcept {
+  const stack one = allocate(size);
+  if (one) release(one);
+  return static_cast<bool>(one);
+}
+
 void stack_pool::for_each_slot(const std::function<void(stack_slot&)>& visit) {
   const std::lock_guard hold(mutex_);
   for (const auto& sizes : classes_) {

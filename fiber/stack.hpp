@@ -58,8 +58,15 @@ class stack_pool {
   [[nodiscard]] stack allocate(std::size_t size) noexcept;
   void release(const stack& memory) noexcept;
 
-  // The kernel refused the last request and nothing has been released since.
-  [[nodiscard]] bool exhausted() const noexcept { return exhausted_.load(std::memory_order_relaxed); }
+  // The kernel refused the last request, nothing has been released since, and it still refuses one of that
+  // size.
+  [[nodiscard]] bool exhausted(std::size_t size) noexcept {
+    return exhausted_.load(std::memory_order_relaxed) && !recovers(size);
+  }
+  // Somebody keeps a stack for the next one, rather than releasing it.
+  void note_kept() noexcept {
+    if (exhausted_.load(std::memory_order_relaxed)) exhausted_.store(false, std::memory_order_relaxed);
+  }
 
   // Calls back with every slot ever carved, with the pool locked.
   void for_each_slot(const std::function<void(stack_slot&)>& visit);
@@ -76,6 +83,7 @@ class stack_pool {
 
   size_class& class_of(std::size_t size);
   bool grow(size_class& sizes);
+  bool recovers(std::size_t size) noexcept;
   bool guard(std::byte* at) noexcept;
 
   std::mutex mutex_;  // guards everything below but the atomics

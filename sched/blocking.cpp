@@ -2,6 +2,7 @@
 
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/scheduler.hpp>
+#include <zsync/sched/this_fiber.hpp>
 
 #include <mutex>
 #include <system_error>
@@ -35,6 +36,7 @@ wake_cause helper_job::wait_done(std::uint32_t accepts) {
 void run_blocking(helper_job& job) {
   worker* const here = current_worker();
   if (here == nullptr) return job.run();
+  this_fiber::cancellation_point();
   helper_pool& helpers = here->owner().helpers();
   helpers.submit(job);
   const wake_cause why = job.wait_done(wait::cancellable);

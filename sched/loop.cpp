@@ -51,7 +51,7 @@ std::size_t loop::run_until_idle() {
 void loop::run() {
   const driving here(worker_());
   while (!stop_.exchange(false, std::memory_order_acq_rel) && scheduler_().alive() != 0) {
-    worker_().run_ready(deadline::never());
+    worker_().run_ready(deadline::never(), &stop_);
     // A look at the kernel may have used up stop()'s wake-up, so its word is asked for once more.
     if (scheduler_().alive() != 0 && !stop_.load(std::memory_order_acquire)) worker_().block();
   }

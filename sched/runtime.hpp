@@ -42,7 +42,10 @@ class executor {
   // Fire and forget, from any thread. What escapes `f` terminates the process, at the throw.
   template <class F>
   [[gnu::always_inline]] inline void post(F&& f) {
-    spawn(std::forward<F>(f)).detach();
+    detail::task& newborn = *make_task(std::forward<F>(f));
+    newborn.detach();  // before it can begin, for only then nothing catches what escapes it
+    launch(newborn, {}, {&scheduler_(), code_address()});
+    newborn.release();
   }
 
   // As zsync::call_after(), on this runtime and from any thread.

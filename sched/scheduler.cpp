@@ -93,12 +93,12 @@ void scheduler::work(worker& w) noexcept {
 }
 
 void scheduler::admit(fiber_control& newborn, int placed_on) {
-  if (stacks_.exhausted()) {
-    throw std::system_error(std::make_error_code(std::errc::not_enough_memory), "no stack for another fiber");
-  }
   newborn.stack_size = newborn.stack_size == 0
                            ? static_cast<std::uint32_t>(options_.stack_size)
                            : static_cast<std::uint32_t>(stack_pool::rounded(newborn.stack_size));
+  if (stacks_.exhausted(newborn.stack_size)) {
+    throw std::system_error(std::make_error_code(std::errc::not_enough_memory), "no stack for another fiber");
+  }
   worker* const here = current_worker();
   const bool ours = here != nullptr && &here->owner() == this;
   newborn.placed = placed_on >= 0;
@@ -208,9 +208,11 @@ runtime_stats scheduler::stats() const {
   all.workers = size();
   all.backend = options_.backend;
   all.policy = options_.policy;
+  // The ends first, as in alive().
+  for (const auto& w : workers_) all.fibers_finished += w->count.finished.get();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   all.fibers_spawned = admitted_.load(std::memory_order_relaxed);
   for (const auto& w : workers_) {
-    all.fibers_finished += w->count.finished.get();
     all.fibers_spawned += w->count.spawned.get();
     all.switches += w->count.switches.get();
     all.newborns_stolen += w->count.newborns_stolen.get();

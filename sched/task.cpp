@@ -82,6 +82,7 @@ void task::abandon() noexcept {
   }
   failure_ = std::make_exception_ptr(
       std::system_error(std::make_error_code(std::errc::not_enough_memory), "no stack for another fiber"));
+  on_abandon(failure_);
   finish();
 }
 

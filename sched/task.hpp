@@ -47,6 +47,7 @@ class task : public fiber_control {
   // The last act of run(): fiber-local values die, then whoever waits goes on.
   void finish() noexcept;
   virtual void on_finish() noexcept {}
+  virtual void on_abandon(const std::exception_ptr& failure) noexcept { std::ignore = failure; }
 
   // Runs `f` and keeps what it throws, unless the fiber is detached.
   template <class F>

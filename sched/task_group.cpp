@@ -9,6 +9,8 @@ namespace zsync {
 
 void detail::group_task::on_finish() noexcept { group_.leave(*this); }
 
+void detail::group_task::on_abandon(const std::exception_ptr& failure) noexcept { group_.fail(failure); }
+
 void detail::group_task::note_failure() noexcept {
   try {
     throw;

@@ -27,6 +27,7 @@ class group_task : public task {
 
  protected:
   void on_finish() noexcept final;
+  void on_abandon(const std::exception_ptr& failure) noexcept final;
   void note_failure() noexcept;
 
  private:

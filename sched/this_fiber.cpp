@@ -2,6 +2,7 @@
 
 #include <zsync/sched/worker.hpp>
 
+#include <cerrno>
 #include <thread>
 
 namespace zsync {
@@ -38,7 +39,9 @@ void waker::wake_from_signal() const noexcept {
   if (fiber_ == nullptr || !fiber_->deposit_token()) return;
   fiber_->cause = detail::wake_cause::notified;
   // Even on its own worker: the handler may have interrupted that worker in the midst of its queues.
+  const int saved_errno = errno;
   fiber_->home.load(std::memory_order_relaxed)->give(*fiber_);
+  errno = saved_errno;
 }
 
 namespace this_fiber {

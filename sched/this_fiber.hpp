@@ -45,6 +45,8 @@ namespace this_fiber {
 // yields its processor.
 void yield();
 
+void cancellation_point();  // throws `cancelled` if requested and not shielded
+
 namespace detail_ {
 void sleep(deadline until);
 bool park(deadline until);
@@ -57,6 +59,7 @@ void sleep_for(std::chrono::duration<Rep, Period> d) {
   if (d > d.zero()) {
     detail_::sleep(deadline::after(d));
   } else {
+    cancellation_point();
     yield();
   }
 }
@@ -88,7 +91,6 @@ void set_name(std::string_view name);
 bool inside() noexcept;  // is the caller a fiber?
 
 bool cancellation_requested() noexcept;  // false within a shield
-void cancellation_point();               // throws `cancelled` if requested and not shielded
 
 }  // namespace this_fiber
 }  // namespace zsync

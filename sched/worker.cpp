@@ -86,6 +86,7 @@ void worker::enter() {
   outer_ = std::exchange(this_thread.driving, this);
   exceptions_ = thread_exception_state();
   errno_ = &errno;
+  floats_ = {};
   signals_.enter();
   checker::begin_thread(root_.checked);
   state_.store(awake, std::memory_order_seq_cst);
@@ -128,8 +129,11 @@ ZSYNC_INLINE fiber_control& worker::pick_prepared() noexcept {
 }
 
 fiber_control& worker::pick_slowly() noexcept {
-  for (bool looked = false;;) {
-    if (fiber_control* const f = pick_here()) return *f;
+  for (bool looked = false, slept = false;;) {
+    if (fiber_control* const f = pick_here()) {
+      if (slept) owner_.thief_done();  // perhaps woken to steal, and now busy with its own: let another one
+      return *f;
+    }
     if (sweep_.load(std::memory_order_relaxed)) {
       answer();
       continue;
@@ -141,6 +145,7 @@ fiber_control& worker::pick_slowly() noexcept {
     }
     if (fiber_control* const f = steal()) return *f;
     sleep();
+    slept = true;
   }
 }
 
@@ -160,6 +165,7 @@ void worker::take_turn() noexcept {
   if (fiber_control* const shared = shared_.take_oldest()) ready_.push_back(*shared);
   if (fiber_control* const injected = owner_.take_injected()) ready_.push_back(*injected);
   if (sweep_.load(std::memory_order_relaxed)) answer();
+  if (told_ != nullptr && told_->load(std::memory_order_relaxed)) return ready_.push_front(root_);
   if (--turns_left_ > 0 && !bounded_) return;
 
   const clock::time_point now = clock::now();
@@ -304,6 +310,7 @@ struct fiber_entry {
     auto* here = static_cast<worker*>(from.data);
     here->arrive(from.fctx);
     for (;;) {
+      here->floats_.restore();
       here->current_->run();
       here = current_worker();  // the fiber may have moved
       here->follow();
@@ -327,14 +334,11 @@ struct fiber_entry {
   // Others may take it once it has left its stack, so until then it must stand nowhere, and the one that
   // runs next must come from the ready queue, for where nothing is ready the worker would sleep.
   for (;;) {
+    if (--picks_left_ <= 0) take_turn();
     refill();
-    if (ready_.empty()) {
-      if (--picks_left_ > 0) return;
-      take_turn();
-      if (ready_.empty()) return;
-    }
-    fiber_control& next = pick();
-    if (!is_newborn(next) || give_stack(next)) return switch_to(next, afterwards::share);
+    fiber_control* const next = ready_.pop_front();
+    if (next == nullptr) return;
+    if (!is_newborn(*next) || give_stack(*next)) return switch_to(*next, afterwards::share);
   }
 }
 
@@ -430,6 +434,7 @@ void worker::take_stack(fiber_control& f) noexcept {
   memory.slot->home.store(nullptr, std::memory_order_relaxed);
   memory.slot->owner.store(nullptr, std::memory_order_relaxed);
   hot_[hot_stacks_++] = memory;
+  owner_.stacks().note_kept();
 }
 
 void worker::give_back(fiber_control& f, const stack& memory) noexcept {
@@ -461,6 +466,7 @@ void worker::move_away(fiber_control& f) noexcept {
   worker& other = owner_.at((index_ + 1) % owner_.size());
   f.home.store(&other, std::memory_order_relaxed);
   f.memory.slot->home.store(&other, std::memory_order_relaxed);
+  if (owner_.stopping()) (void)f.request_cancel();  // as in steal()
   other.give(f);
 }
 
@@ -516,10 +522,10 @@ std::size_t worker::run_round() noexcept {
   while (fiber_control* const f = shared_.take_oldest()) ready_.push_back(*f);
   ready_.push_back(root_);
   suspend();
-  const std::uint64_t ran = count.switches.get() - before - 1;
+  const std::uint64_t ran = count.switches.get() - before;
   // The caller may wait for native_handle() now, so the kernel has to have what the round asked of it.
   if (ready_.empty()) pass();
-  return ran;
+  return ran == 0 ? 0 : ran - 1;  // the last one led back here
 }
 
 bool worker::idle() const noexcept {
@@ -530,14 +536,16 @@ void worker::block() noexcept {
   if (idle()) sleep();
 }
 
-std::size_t worker::run_ready(deadline until) noexcept {
+std::size_t worker::run_ready(deadline until, const std::atomic<bool>* told) noexcept {
   const std::uint64_t before = count.switches.get();
   returns_when_idle_ = true;
   bounded_ = !until.is_never();
   bound_ = until;
+  told_ = told;
   if (bounded_) picks_left_ = 1;
   suspend();
   returns_when_idle_ = bounded_ = false;
+  told_ = nullptr;
   const std::uint64_t ran = count.switches.get() - before;
   return ran == 0 ? 0 : ran - 1;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <zsync/fiber/control.hpp>
+#include <zsync/fiber/float_control.hpp>
 #include <zsync/fiber/overflow.hpp>
 #include <zsync/sched/poller.hpp>
 #include <zsync/sched/run_queue.hpp>
@@ -58,9 +59,9 @@ class worker {
   void enter();           // the calling thread drives this worker now; throws if its poller does not work
   void leave() noexcept;  // and now no more
   // Root only; how many times a fiber ran. A round runs once what is ready now; run_ready() goes on until
-  // nothing is ready, or until a slice ends past `until`.
+  // nothing is ready, until a slice ends past `until`, or soon after `*told` has become true.
   std::size_t run_round() noexcept;
-  std::size_t run_ready(deadline until) noexcept;
+  std::size_t run_ready(deadline until, const std::atomic<bool>* told = nullptr) noexcept;
   void block() noexcept;  // in the kernel, until something may be ready
   // Nothing is ready: the caller may block.
   [[nodiscard]] bool idle() const noexcept;
@@ -179,10 +180,12 @@ class worker {
   fiber_control* left_ = nullptr;   // whose stack the last jump left
   exception_state* exceptions_ = nullptr;
   int* errno_ = nullptr;
+  float_control floats_;  // the thread's, with which fibers begin
   std::int32_t turns_left_ = 1;  // until the clock is read; adapts to how long slices are
   std::int32_t turns_a_pass_ = 1;
   clock::time_point now_{};
   deadline bound_;
+  const std::atomic<bool>* told_ = nullptr;  // to return
   clock::duration spin_{};  // how long to look for work before sleeping; adapts
   timer_queue timers_;
   std::unique_ptr<poller> io_;
