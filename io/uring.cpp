@@ -102,6 +102,7 @@ class uring final : public engine {
     evict_all();
     ::io_uring_queue_exit(&ring_);
     ::close(wake_);
+    if (notify_ >= 0) ::close(notify_);
   }
 
   // The thread that enables the ring is the one that may submit to it.
@@ -122,10 +123,11 @@ class uring final : public engine {
   void wake() noexcept override {
     const int error = errno;  // a signal handler must not change it
     if (!woken_.exchange(true, std::memory_order_seq_cst)) ::eventfd_write(wake_, 1);
+    if (const int notified = notify_; notified >= 0) ::eventfd_write(notified, 1);
     errno = error;
   }
 
-  int native_handle() const noexcept override { return ring_.ring_fd; }
+  int native_handle() const noexcept override;
   std::size_t pending() const noexcept override { return in_kernel_; }
 
   bool worth_trying(const op& o, expectation what) const noexcept override {
@@ -163,6 +165,7 @@ class uring final : public engine {
   const int wake_;
   bool wake_armed_ = false;
   std::atomic<bool> woken_{false};
+  mutable std::atomic<int> notify_{-1};  // an eventfd, once somebody has asked for a handle
   std::size_t in_kernel_ = 0;
   op* deferred_first_ = nullptr;  // operations, or their cancellations, that await a place in the queue
   op* deferred_last_ = nullptr;
@@ -361,7 +364,29 @@ void uring::enter(deadline until) noexcept {
   ::io_uring_submit_and_wait_timeout(&ring_, &c, 1, &t, nullptr);
 }
 
+// The ring's own descriptor will not do: whoever polls it is not told of completions whose work is deferred
+// until we enter. A registered eventfd is. It is written by wake() as well, for the ring may not run yet.
+int uring::native_handle() const noexcept {
+  if (notify_ >= 0) return notify_;
+  const int fresh = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fresh < 0) return ring_.ring_fd;
+  if (::io_uring_register_eventfd(const_cast<io_uring*>(&ring_), fresh) != 0) {
+    ::close(fresh);
+    return ring_.ring_fd;
+  }
+  notify_ = fresh;
+  const unsigned flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
+  if (woken_ || ::io_uring_cq_ready(&ring_) != 0 || (flags & IORING_SQ_TASKRUN) != 0) {
+    ::eventfd_write(fresh, 1);
+  }
+  return fresh;
+}
+
 void uring::wait(deadline until) {
+  if (notify_ >= 0) [[unlikely]] {
+    eventfd_t seen = 0;
+    ::eventfd_read(notify_, &seen);  // before we look, so that what comes later is told anew
+  }
   read_mail();
   if (!wake_armed_) arm_wake();
   submit_deferred();
