@@ -180,13 +180,13 @@ class worker {
   fiber_control* left_ = nullptr;   // whose stack the last jump left
   exception_state* exceptions_ = nullptr;
   int* errno_ = nullptr;
-  float_control floats_;  // the thread's, with which fibers begin
+  float_control floats_;         // the thread's, with which fibers begin
   std::int32_t turns_left_ = 1;  // until the clock is read; adapts to how long slices are
   std::int32_t turns_a_pass_ = 1;
   clock::time_point now_{};
   deadline bound_;
   const std::atomic<bool>* told_ = nullptr;  // to return
-  clock::duration spin_{};  // how long to look for work before sleeping; adapts
+  clock::duration spin_{};                   // how long to look for work before sleeping; adapts
   timer_queue timers_;
   std::unique_ptr<poller> io_;
   std::uint32_t hot_stacks_ = 0;  // how many of the next there are
