@@ -261,7 +261,7 @@ TEST_CASE("cancelling a join leaves the joined fiber running and its handle join
 TEST_CASE("a cancellation from a plain thread, at any moment, ends the fiber once", "[cancel]") {
   test::matrix(everything, [](const zsync::runtime_options& options) {
     zsync::runtime own(options);
-    for (int round = 0; round < 500; ++round) {
+    for (int round = 0; round < 100; ++round) {
       std::atomic<bool> begun{false};
       auto victim = own.spawn([&] {
         begun = true;

