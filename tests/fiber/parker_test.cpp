@@ -104,7 +104,7 @@ TEST_CASE("with both pending, cancellation goes first and the token stays", "[pa
 // One owner waits again and again; three threads race to end each wait, by claim, token and cancellation. The
 // rules: each wait has exactly one winner, and after a token nobody sleeps.
 TEST_CASE("claims, tokens and openings that race give each wait exactly one winner", "[parker]") {
-  constexpr int rounds = 20'000;
+  constexpr int rounds = 4'000;
   parker one(false);
   std::atomic<int> round{0};
   std::atomic<int> finished{0};
@@ -138,7 +138,7 @@ TEST_CASE("claims, tokens and openings that race give each wait exactly one winn
 }
 
 TEST_CASE("a cancellation that races with an opening is never lost", "[parker]") {
-  constexpr int rounds = 20'000;
+  constexpr int rounds = 4'000;
   std::vector<std::unique_ptr<parker>> all;
   for (int i = 0; i < rounds; ++i) all.push_back(std::make_unique<parker>(false));
   std::atomic<int> round{-1};
