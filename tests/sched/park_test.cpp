@@ -174,7 +174,7 @@ TEST_CASE("wakers that race with the end of their fiber and its runtime do no ha
 
 TEST_CASE("no wake is lost between a fiber and a plain thread", "[park]") {
   test::matrix(everything, [](const zsync::runtime_options& options) {
-    constexpr int rounds = 20'000;
+    constexpr int rounds = 2'000;
     zsync::runtime own(options);
     std::atomic<int> ball{0};  // odd: the fiber's turn
     std::atomic<bool> ready{false};
@@ -200,7 +200,7 @@ TEST_CASE("no wake is lost between a fiber and a plain thread", "[park]") {
 
 TEST_CASE("no wake is lost between fibers, of one worker or of two", "[park]") {
   test::matrix(everything, [](const zsync::runtime_options& options) {
-    constexpr std::uint64_t rounds = 20'000;
+    constexpr std::uint64_t rounds = 5'000;
     zsync::runtime own(options);
     std::atomic<std::uint64_t> ball{0};
     std::array<zsync::waker, 2> wakers;
