@@ -360,7 +360,7 @@ void worker::refill() noexcept {
   fiber_control* next = &pick();
   if (!checker::active && is_newborn(*next) && next->stack_size == ended.stack_size && !ended.stealable) {
     next->memory = std::exchange(ended.memory, {});
-    settle(*next);
+    prepare(*next);
     next->context = next;  // anything: it has begun
     current_ = next;
     count.switches.add();
@@ -398,7 +398,7 @@ bool worker::give_stack(fiber_control& f) noexcept {
   } else if (!give_new_stack(f)) {
     return false;
   }
-  settle(f);
+  prepare(f);
   checker::begin(f.checked, f.memory.bottom, f.memory.size());
   f.context = make_context(f.memory, &fiber_entry::enter);
   return true;
@@ -419,10 +419,15 @@ void worker::settle(fiber_control& f) noexcept {
   f.home.store(this, std::memory_order_relaxed);
   f.memory.slot->home.store(this, std::memory_order_relaxed);
   f.memory.slot->owner.store(&f, std::memory_order_relaxed);
-  if (measures_) [[unlikely]]
-    stack_meter::prepare(f.memory);
   if (owner_.stopping()) [[unlikely]]
     (void)f.request_cancel();
+}
+
+// Before a newborn begins on it, and never later: what it forgets is what the stack held.
+void worker::prepare(fiber_control& f) noexcept {
+  settle(f);
+  if (measures_) [[unlikely]]
+    stack_meter::prepare(f.memory);
 }
 
 void worker::take_stack(fiber_control& f) noexcept {

@@ -164,6 +164,7 @@ class worker {
   [[gnu::noinline]] void give_back(fiber_control& f, const stack& memory) noexcept;
   void take_stack(fiber_control& f) noexcept;
   void settle(fiber_control& f) noexcept;
+  void prepare(fiber_control& f) noexcept;
   void answer() noexcept;
   void describe(const fiber_control& f, worker_listing& into) const;
   void take_wheel() noexcept;

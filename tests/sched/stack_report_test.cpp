@@ -72,6 +72,32 @@ TEST_CASE("the report says for each place how much of their stacks its fibers to
   });
 }
 
+TEST_CASE("a measured fiber that is stolen keeps what its stack holds", "[stack]") {
+  zsync::runtime_options options;
+  options.workers = 2;
+  options.policy = zsync::scheduling::work_stealing;
+  options.measure_stacks = true;
+  zsync::runtime own(options);
+  std::atomic<int> spoilt = 0;
+  own.block_on([&] {
+    const auto until = zsync::clock::now() + 20s;
+    while (own.stats().fibers_stolen < 20 && zsync::clock::now() < until) {
+      zsync::task_group all;
+      for (int i = 0; i < 8; ++i) {
+        all.spawn([&] {
+          volatile int held[8 * kib];
+          for (int k = 0; k < int{8 * kib}; ++k) held[k] = k + 1;
+          for (int k = 0; k < 50; ++k) zsync::this_fiber::yield();
+          for (int k = 0; k < int{8 * kib}; ++k) spoilt += held[k] != k + 1;
+        });
+      }
+      all.wait();
+    }
+  });
+  CHECK(own.stats().fibers_stolen >= 20);
+  CHECK(spoilt == 0);
+}
+
 TEST_CASE("nobody measures unasked", "[stack]") {
   zsync::runtime own({.workers = 1});
   own.block_on([] { touch<64 * kib>(); });
