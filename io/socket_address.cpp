@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <ostream>
 
 namespace zsync {
 namespace {
@@ -134,6 +135,8 @@ std::string ip_address::to_string() const {
   if (scope_ != 0) result += '%' + std::to_string(scope_);
   return result;
 }
+
+std::ostream& operator<<(std::ostream& to, const ip_address& a) { return to << a.to_string(); }
 
 // ---- socket_address ----
 
@@ -267,6 +270,8 @@ std::string socket_address::to_string() const {
   }
   return {};
 }
+
+std::ostream& operator<<(std::ostream& to, const socket_address& a) { return to << a.to_string(); }
 
 std::strong_ordering operator<=>(const socket_address& a, const socket_address& b) noexcept {
   if (const auto order = a.kind() <=> b.kind(); order != 0) return order;

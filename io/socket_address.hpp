@@ -7,10 +7,14 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
+#include <iosfwd>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
+#if __has_include(<format>)
+#include <format>
+#endif
 
 namespace zsync {
 
@@ -44,6 +48,7 @@ class ip_address {
   [[nodiscard]] std::string to_string() const;
 
   friend auto operator<=>(const ip_address&, const ip_address&) = default;
+  friend std::ostream& operator<<(std::ostream& to, const ip_address& a);  // as to_string()
 
  private:
   bool six_ = false;
@@ -86,6 +91,7 @@ class socket_address {
 
   friend bool operator==(const socket_address& a, const socket_address& b) noexcept { return (a <=> b) == 0; }
   friend std::strong_ordering operator<=>(const socket_address& a, const socket_address& b) noexcept;
+  friend std::ostream& operator<<(std::ostream& to, const socket_address& a);  // as to_string()
 
  private:
   static constexpr std::size_t size_max = 112;  // of sockaddr_un, the largest
@@ -106,3 +112,19 @@ template <>
 struct std::hash<zsync::socket_address> {
   std::size_t operator()(const zsync::socket_address& a) const noexcept;
 };
+
+#if defined(__cpp_lib_format)
+// As to_string(), with the width and alignment that strings have.
+template <>
+struct std::formatter<zsync::ip_address> : std::formatter<std::string_view> {
+  auto format(const zsync::ip_address& a, std::format_context& c) const {
+    return std::formatter<std::string_view>::format(a.to_string(), c);
+  }
+};
+template <>
+struct std::formatter<zsync::socket_address> : std::formatter<std::string_view> {
+  auto format(const zsync::socket_address& a, std::format_context& c) const {
+    return std::formatter<std::string_view>::format(a.to_string(), c);
+  }
+};
+#endif

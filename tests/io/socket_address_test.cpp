@@ -3,7 +3,9 @@
 #include <zsync/io/socket_address.hpp>
 #include <zsync/sched/error.hpp>
 
+#include <iomanip>
 #include <set>
+#include <sstream>
 #include <string>
 #include <unordered_set>
 
@@ -84,4 +86,16 @@ TEST_CASE("addresses are ordered and hashed by value", "[address]") {
   REQUIRE(hashed.size() == std::size(ascending));
   std::size_t i = 0;
   for (const auto& a : ordered) REQUIRE(a.to_string() == ascending[i++]);
+}
+
+TEST_CASE("addresses are written to streams as they read", "[address]") {
+  std::ostringstream text;
+  text << std::setw(14) << ip_address::parse("127.0.0.1") << '|' << std::left << std::setw(12)
+       << socket_address::parse("[::1]:80") << '|' << socket_address::parse("unix:/a") << '|'
+       << socket_address();
+  REQUIRE(text.str() == "     127.0.0.1|[::1]:80    |unix:/a|");
+#if defined(__cpp_lib_format)
+  REQUIRE(std::format("{:>10}|{}", socket_address::parse("1.2.3.4:5"), ip_address::parse("::1")) ==
+          " 1.2.3.4:5|::1");
+#endif
 }
