@@ -5,6 +5,7 @@
 //                                               then no handler inside --> pipe closed, free
 #include <zsync/io/perform.hpp>
 #include <zsync/io/signal.hpp>
+#include <zsync/io/unique_fd.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@
 #include <cstdint>
 #include <mutex>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace zsync {
@@ -83,14 +86,14 @@ void free_slot(slot& s) noexcept {
 }  // namespace
 
 struct signal_set::registration {
-  registration(std::initializer_list<int> wanted, int pipe) {
+  registration(std::initializer_list<int> wanted, unique_fd pipe) {
     const std::lock_guard hold(table);
-    place = take_slot(pipe);
+    place = take_slot(pipe.get());
     if (place == nullptr) {
-      ::close(pipe);
       throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again),
                               "too many signal sets");
     }
+    std::ignore = pipe.release();  // the slot's
     try {
       for (const int number : wanted) add(number);
     } catch (...) {
@@ -133,13 +136,9 @@ signal_set::signal_set(std::initializer_list<int> signals) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
     throw std::system_error(errno, std::system_category(), "pipe");
-  try {
-    adopt(detail::descriptor_ptr::adopt(ends[0], detail::descriptor_kind::other));
-  } catch (...) {
-    ::close(ends[1]);
-    throw;
-  }
-  registration_ = std::make_unique<registration>(signals, ends[1]);
+  unique_fd writer(ends[1]);
+  adopt(detail::descriptor_ptr::adopt(ends[0], detail::descriptor_kind::other));
+  registration_ = std::make_unique<registration>(signals, std::move(writer));
 }
 
 signal_set::signal_set(signal_set&&) noexcept = default;

@@ -1,0 +1,90 @@
+// What happens when memory runs out: the call fails by std::bad_alloc or an error, and nothing is left
+// behind.
+#include "io/connections.hpp"
+#include "support/catch.hpp"
+#include "support/matrix.hpp"
+
+#include <zsync/zsync.hpp>
+
+#include <csignal>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+namespace {
+
+// Allocations of this thread until one fails; below zero: none does.
+thread_local int allocations_left = -1;
+
+bool fails_now() noexcept { return allocations_left >= 0 && allocations_left-- == 0; }
+
+void* allocate(std::size_t size) noexcept {
+  return fails_now() ? nullptr : std::malloc(size != 0 ? size : 1);
+}
+
+}  // namespace
+
+// Of the whole test program; by default they do what they always do.
+void* operator new(std::size_t size) {
+  if (void* const memory = allocate(size)) return memory;
+  throw std::bad_alloc();
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace {
+
+// Calls f with its first, second, third … allocation failing, until it has no more of them. How many it had.
+template <class F>
+int fail_each_allocation(F f) {
+  for (int k = 0;; ++k) {
+    allocations_left = k;
+    try {
+      f();
+    } catch (const std::bad_alloc&) {
+    } catch (const std::system_error& e) {
+      allocations_left = -1;
+      REQUIRE(e.code() == std::errc::not_enough_memory);
+    }
+    const bool failed = allocations_left < 0;
+    allocations_left = -1;
+    if (!failed) return k;
+  }
+}
+
+// On one worker, because the allocations that fail are one thread's. The matrix sees to it that no descriptor
+// is left.
+template <class F>
+void in_want_of_memory(F f) {
+  zsync::test::matrix({.workers = false}, [&](zsync::runtime_options options) {
+    options.workers = 1;
+    const int failures = zsync::run([&] { return fail_each_allocation(f); }, options);
+    REQUIRE(failures > 0);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a signal set that finds no memory leaves nothing behind", "[signal][memory]") {
+  in_want_of_memory([] { zsync::signal_set one{SIGUSR1, SIGUSR2}; });
+  REQUIRE(std::signal(SIGUSR1, SIG_DFL) == SIG_DFL);
+}
+
+TEST_CASE("a pipe, sockets and their connections that find no memory leave nothing behind", "[io][memory]") {
+  in_want_of_memory([] { zsync::pipe(); });
+  in_want_of_memory([] { zsync::unix_stream::pair(); });
+  in_want_of_memory([] { zsync::udp_socket::bind(zsync::socket_address::parse("127.0.0.1:0")); });
+  in_want_of_memory([] { zsync::test::connect_pair(); });
+}
+
+TEST_CASE("a child process that finds no memory is not started, or ended", "[process][memory]") {
+  in_want_of_memory([] {
+    auto child =
+        zsync::process::spawn({"cat"}, {.in = zsync::child_stream::pipe, .out = zsync::child_stream::pipe});
+  });
+}
+
+TEST_CASE("a look-up that finds no memory says so, and those after it are answered", "[resolve][memory]") {
+  in_want_of_memory([] { zsync::resolve("localhost", "80"); });
+}
