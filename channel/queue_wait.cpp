@@ -8,7 +8,7 @@ namespace zsync::detail {
 
 void wait_end::throw_it() const {
   if (cause_ == wake_cause::cancelled) throw cancelled{};
-  throw std::system_error(std::make_error_code(std::errc::timed_out), "a deadline scope has expired");
+  throw std::system_error(error::deadline_expired);
 }
 
 wait_end wait_in(wait_queue& queue, spin_guard& guard, wait_kind why, const void* on, deadline until,

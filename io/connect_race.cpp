@@ -88,7 +88,7 @@ class race {
       std::unique_lock hold(lock_);
       if (winner_ || ended_ >= enough) return {};
       wait w(wait_kind::io_connect, this, wait::cancellable);
-      if (!w.open()) return std::make_error_code(std::errc::operation_canceled);
+      if (!w.open()) return why_ended(w);
       waiter me(w);
       waiting_.push_back(me);
       hold.unlock();
@@ -97,8 +97,7 @@ class race {
       hold.lock();
       waiting_.remove(me);
       if (winner_) return {};
-      if (cause == wake_cause::cancelled) return std::make_error_code(std::errc::operation_canceled);
-      return w.scope_expired() ? std::make_error_code(std::errc::timed_out) : std::error_code();
+      return cause == wake_cause::timed_out && !w.scope_expired() ? std::error_code() : why_ended(w);
     }
   }
 

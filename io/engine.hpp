@@ -40,6 +40,10 @@ class engine : public poller {
   void move_in(descriptor& d);
   void move_out(descriptor& d) noexcept;
 
+  // Counts a call that did not have to wait, of those that know no descriptor object. True once in a while:
+  // so many that other fibers should have a turn.
+  [[nodiscard]] bool hogs() noexcept { return ++streak_ % streak_max == 0; }
+
   // What has its home here under that number; nullptr if nothing has.
   [[nodiscard]] descriptor* resident(int fd) const noexcept {
     const auto place = static_cast<std::size_t>(fd);
@@ -66,7 +70,10 @@ class engine : public poller {
 
   void read_mail_slowly() noexcept;
 
+  static constexpr unsigned streak_max = 64;
+
   const bool completes_;
+  unsigned streak_ = 0;
   std::uint32_t generations_ = 0;
   std::vector<descriptor*> residents_;  // those whose home this is, by number
   std::atomic<descriptor*> mailbox_{nullptr};

@@ -26,7 +26,8 @@ auto offload(std::error_code& ec, F f) -> decltype(f()) {
   } catch (const cancelled&) {
     ec = std::make_error_code(std::errc::operation_canceled);
   } catch (const std::system_error& e) {
-    ec = e.code();
+    // blocking() itself waits only as scopes allow.
+    ec = e.code() == std::errc::timed_out ? make_error_code(error::deadline_expired) : e.code();
   }
   return -1;
 }

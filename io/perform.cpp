@@ -38,6 +38,10 @@ class visit {
   bool inside_ = false;
 };
 
+std::error_code too_late(bool by_scope) noexcept {
+  return by_scope ? make_error_code(error::deadline_expired) : std::make_error_code(std::errc::timed_out);
+}
+
 // What a finished operation means to its caller. `why_ended` is what else ended the wait, if anything did.
 std::error_code conclude(const descriptor& d, const op& o, std::error_code why_ended) noexcept {
   if (!o.failed()) {
@@ -51,10 +55,8 @@ std::error_code conclude(const descriptor& d, const op& o, std::error_code why_e
   return from_errno(-o.result);
 }
 
-std::error_code cause_of(const descriptor& d, wake_cause cause) noexcept {
-  if (d.closed()) return error::closed;
-  return std::make_error_code(cause == wake_cause::timed_out ? std::errc::timed_out
-                                                             : std::errc::operation_canceled);
+std::error_code unless_closed(const descriptor& d, std::error_code ec) noexcept {
+  return d.closed() ? make_error_code(error::closed) : ec;
 }
 
 // Ends a wait that was opened and turned out not to be needed.
@@ -168,7 +170,7 @@ performance::step performance::park(engine& here, bool local, std::error_code& e
   const bool bound = local || completes;
   wait w(why_, &d_, wait::cancellable | (bound ? wait::anchored : 0u));
   if (!w.open()) {
-    ec = cause_of(d_, wake_cause::cancelled);
+    ec = unless_closed(d_, why_ended(w));
     return step::finished;
   }
   o_.party = &w.party();
@@ -193,6 +195,7 @@ performance::step performance::park(engine& here, bool local, std::error_code& e
   }
   here.submit(o_);
   const wake_cause cause = w.suspend(until_);
+  const std::error_code why = why_ended(w);  // before another wait begins
   if (local) {
     d_.unlist_local(o_);
   } else {
@@ -200,7 +203,7 @@ performance::step performance::park(engine& here, bool local, std::error_code& e
   }
   if (!completes) {
     if (cause == wake_cause::notified) return step::again;
-    ec = cause_of(d_, cause);
+    ec = unless_closed(d_, why);
     return step::finished;
   }
   const bool interrupted = !o_.done;
@@ -221,7 +224,7 @@ performance::step performance::park(engine& here, bool local, std::error_code& e
     return step::again;
   }
   if (at_home && !o_.failed()) d_.learn(o_, false);
-  ec = conclude(d_, o_, cause == wake_cause::notified ? std::error_code() : cause_of(d_, cause));
+  ec = conclude(d_, o_, why);
   return step::finished;
 }
 
@@ -251,8 +254,10 @@ std::error_code perform_on_thread(descriptor& d, op& o, clock::rep timeout) {
   visit v(d);
   if (!v.begin()) return error::closed;
   deadline until;
+  deadline scope;
   if (timeout != descriptor::no_timeout.count()) until = deadline::after(clock::duration{timeout});
-  if (const deadline_frame* scope = innermost_deadline()) until = tightest(until, scope->until);
+  if (const deadline_frame* frame = innermost_deadline()) scope = frame->until;
+  until = tightest(until, scope);
   while (!o.attempt()) {
     pollfd set[2] = {{o.fd, static_cast<short>(o.side == direction::in ? POLLIN : POLLOUT), 0},
                      {-1, POLLIN, 0}};
@@ -260,7 +265,7 @@ std::error_code perform_on_thread(descriptor& d, op& o, clock::rep timeout) {
     const int n = ::poll(set, 2, milliseconds_left(until));
     if (d.closed()) return error::closed;
     if (n < 0 && errno != EINTR) return from_errno(errno);
-    if (n == 0 && until.has_passed()) return std::make_error_code(std::errc::timed_out);
+    if (n == 0 && until.has_passed()) return too_late(until == scope);
   }
   return conclude(d, o, {});
 }
@@ -295,30 +300,33 @@ std::error_code perform_on_file(int fd, op& o) {
   if (!w.open()) return std::make_error_code(std::errc::operation_canceled);
   o.party = &w.party();
   here->submit(o);
-  const wake_cause cause = w.suspend();
+  w.suspend();
+  const std::error_code why = why_ended(w);  // before another wait begins
   if (!o.done) {
     here->cancel(o);
     await_completion(o);
   }
   if (!o.failed()) return {};
-  if (o.result == -ECANCELED && cause != wake_cause::notified) {
-    return std::make_error_code(cause == wake_cause::timed_out ? std::errc::timed_out
-                                                               : std::errc::operation_canceled);
-  }
+  if (o.result == -ECANCELED && why) return why;
   return from_errno(-o.result);
 }
 
 std::error_code pause(clock::duration d) {
   wait w(wait_kind::sleep, nullptr, wait::cancellable);
   const deadline until = deadline::after(d);
-  if (!w.open()) return std::make_error_code(std::errc::operation_canceled);
-  switch (w.suspend(until)) {
+  if (!w.open()) return why_ended(w);
+  const wake_cause cause = w.suspend(until);
+  return cause == wake_cause::timed_out && !w.scope_expired() ? std::error_code() : why_ended(w);
+}
+
+std::error_code why_ended(const wait& w) noexcept {
+  switch (w.cause()) {
+    case wake_cause::notified:
+      return {};
+    case wake_cause::timed_out:
+      return too_late(w.scope_expired());
     case wake_cause::cancelled:
       return std::make_error_code(std::errc::operation_canceled);
-    case wake_cause::timed_out:
-      return w.scope_expired() ? std::make_error_code(std::errc::timed_out) : std::error_code();
-    case wake_cause::notified:
-      break;
   }
   return {};
 }

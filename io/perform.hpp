@@ -10,9 +10,9 @@
 namespace zsync::detail {
 
 // Waits until `o` is done, at most for `timeout` nanoseconds and no longer than the tightest deadline scope.
-// Success leaves the result in `o`; otherwise operation_canceled, timed_out, error::closed, or what the
-// kernel said. What the kernel has done wins over whatever else ends the wait, so that nothing it moved is
-// lost.
+// Success leaves the result in `o`; otherwise operation_canceled, timed_out for `timeout`,
+// error::deadline_expired for a scope, error::closed, or what the kernel said. What the kernel has done wins
+// over whatever else ends the wait, so that nothing it moved is lost.
 [[nodiscard]] std::error_code perform(descriptor& d, op& o, wait_kind why,
                                       clock::rep timeout = descriptor::no_timeout.count());
 
@@ -20,8 +20,11 @@ namespace zsync::detail {
 // that completes it is the kernel's work, elsewhere a helper thread's.
 [[nodiscard]] std::error_code perform_on_file(int fd, op& o);
 
-// Sleeps; a cancellation point. Empty, operation_canceled, or timed_out by a deadline scope.
+// Sleeps; a cancellation point. Empty, operation_canceled, or error::deadline_expired.
 [[nodiscard]] std::error_code pause(clock::duration d);
+
+// What a wait that was not notified means.
+[[nodiscard]] std::error_code why_ended(const wait& w) noexcept;
 
 // Throws `cancelled`, or std::system_error with `what`.
 [[noreturn]] void fail(std::error_code ec, const char* what);

@@ -31,7 +31,7 @@ std::error_code wait_for(descriptor& d, direction side, deadline until, bool& ex
   const std::error_code ec = perform(
       d, o, wait_kind::io_other,
       until.is_never() ? descriptor::no_timeout.count() : std::max<clock::rep>(until.remaining().count(), 1));
-  expired = ec == std::errc::timed_out && until.has_passed();
+  expired = ec == std::errc::timed_out && ec != error::deadline_expired;
   return expired ? std::error_code() : ec;
 }
 

@@ -45,9 +45,9 @@ bool nonblocking(int fd) noexcept {
   return mode >= 0 && (mode & O_NONBLOCK) != 0;
 }
 
-bool scope_passed() noexcept {
-  const detail::deadline_frame* const scope = detail::innermost_deadline();
-  return scope != nullptr && scope->until.has_passed();
+// The socket's own time-out, and not a scope's.
+bool own_timeout(std::error_code ec) noexcept {
+  return ec == std::errc::timed_out && ec != error::deadline_expired;
 }
 
 // Nanoseconds that the socket's own options allow; descriptor::no_timeout without any.
@@ -62,14 +62,26 @@ clock::rep socket_timeout(int fd, direction side) noexcept {
          std::chrono::nanoseconds{1};
 }
 
+// After a call that did not wait: once in a while others get a turn, so that a fast peer, or a fiber that
+// looks again and again, does not own the worker. Hands the result on, and leaves errno alone.
+template <class T>
+T without_waiting(T result) {
+  if (!detail::current_engine()->hogs()) [[likely]]
+    return result;
+  const int error = errno;
+  detail::current_worker()->yield();
+  errno = error;
+  return result;
+}
+
 // Does `o` now or waits for it; its result, or -1 with errno.
 ssize_t run(int fd, op& o, descriptor_kind kind, wait_kind why) {
   o.fd = fd;
   if (o.attempt()) {
-    if (o.failed()) return failed(static_cast<int>(-o.result));
-    return static_cast<ssize_t>(o.result);
+    if (o.failed()) return without_waiting(failed(static_cast<int>(-o.result)));
+    return without_waiting(static_cast<ssize_t>(o.result));
   }
-  if (nonblocking(fd)) return failed(EAGAIN);
+  if (nonblocking(fd)) return without_waiting(failed(EAGAIN));
   const clock::rep timeout =
       kind == descriptor_kind::socket ? socket_timeout(fd, o.side) : descriptor::no_timeout.count();
   std::error_code ec;
@@ -77,7 +89,7 @@ ssize_t run(int fd, op& o, descriptor_kind kind, wait_kind why) {
     const descriptor_ptr d = descriptor_ptr::borrow(fd, kind);
     ec = perform(*d, o, why, timeout);
   }
-  if (ec == std::errc::timed_out && timeout != descriptor::no_timeout.count() && !scope_passed()) {
+  if (own_timeout(ec) && timeout != descriptor::no_timeout.count()) {
     return failed(why == wait_kind::io_connect ? EINPROGRESS : EAGAIN);
   }
   if (ec) return failed(to_errno(ec));
@@ -200,7 +212,8 @@ int fsync(int fd) {
 // ---- sockets ----
 
 ssize_t recv(int fd, void* buffer, std::size_t size, int flags) {
-  if (!inside() || (flags & MSG_DONTWAIT) != 0) return ::recv(fd, buffer, size, flags);
+  if (!inside()) return ::recv(fd, buffer, size, flags);
+  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(::recv(fd, buffer, size, flags));
   const bool whole = (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0;
   ssize_t done = 0;
   do {
@@ -215,7 +228,8 @@ ssize_t recv(int fd, void* buffer, std::size_t size, int flags) {
 }
 
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
-  if (!inside() || (flags & MSG_DONTWAIT) != 0) return ::recvmsg(fd, message, flags);
+  if (!inside()) return ::recvmsg(fd, message, flags);
+  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(::recvmsg(fd, message, flags));
   op o(op_kind::receive_message, direction::in, message, 1, flags);
   return run(fd, o, descriptor_kind::socket, wait_kind::io_read);
 }
@@ -235,7 +249,7 @@ ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* fr
 
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   if (!inside()) return ::sendmsg(fd, message, flags);
-  if ((flags & MSG_DONTWAIT) != 0) return ::sendmsg(fd, message, flags | MSG_NOSIGNAL);
+  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(::sendmsg(fd, message, flags | MSG_NOSIGNAL));
   msghdr part = *message;
   return write_whole(fd, message->msg_iov, static_cast<int>(message->msg_iovlen), flags,
                      [&](iovec* v, int n) {
@@ -297,7 +311,8 @@ int connect(int fd, const sockaddr* address, socklen_t length) {
     const descriptor_ptr d = descriptor_ptr::borrow(fd, descriptor_kind::socket);
     return perform(*d, writable, wait_kind::io_connect, timeout);
   }();
-  if (ec == std::errc::timed_out && !scope_passed()) return static_cast<int>(failed(EINPROGRESS));
+  if (own_timeout(ec) && timeout != descriptor::no_timeout.count())
+    return static_cast<int>(failed(EINPROGRESS));
   if (ec) return static_cast<int>(failed(to_errno(ec)));
   o.fd = fd;
   if (!o.attempt()) return static_cast<int>(failed(EINPROGRESS));
@@ -318,12 +333,13 @@ int close(int fd) {
 // ---- readiness ----
 
 int poll(pollfd* set, nfds_t count, int timeout) {
-  if (!inside() || timeout == 0) return ::poll(set, count, timeout);
+  if (!inside()) return ::poll(set, count, timeout);
+  if (timeout == 0) return without_waiting(::poll(set, count, timeout));
   std::error_code ec;
   const deadline until =
       timeout < 0 ? deadline::never() : deadline::after(std::chrono::milliseconds{timeout});
   const int n = detail::poll_many({set, count}, until, ec);
-  return ec ? static_cast<int>(failed(to_errno(ec))) : n;
+  return without_waiting(ec ? static_cast<int>(failed(to_errno(ec))) : n);
 }
 
 int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
@@ -340,7 +356,9 @@ int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout)
                                             : deadline::after(std::chrono::seconds{timeout->tv_sec} +
                                                               std::chrono::microseconds{timeout->tv_usec});
   std::error_code ec;
-  if (detail::poll_many(set, until, ec); ec) return static_cast<int>(failed(to_errno(ec)));
+  detail::poll_many(set, until, ec);
+  without_waiting(0);
+  if (ec) return static_cast<int>(failed(to_errno(ec)));
   if (timeout != nullptr) {
     const auto left = std::chrono::duration_cast<std::chrono::microseconds>(until.remaining()).count();
     timeout->tv_sec = static_cast<time_t>(left / 1'000'000);

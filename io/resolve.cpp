@@ -30,11 +30,13 @@ struct shared_lookup {
   resolve_options options;
   std::string key;  // what was asked, all of it
 
-  detail::spinlock lock;  // guards what follows
-  bool done = false;
+  // The answer: written once, before `done` is set, and read after.
   bool abandoned = false;
   std::error_code ec;
   std::vector<socket_address> found;
+
+  detail::spinlock lock;  // guards what follows
+  bool done = false;
   detail::wait_queue waiting;
 };
 
@@ -62,11 +64,11 @@ void answer(shared_lookup& l, std::error_code ec, std::vector<socket_address> fo
     const std::lock_guard hold(table().lock);
     table().running.erase(l.key);
   }
-  l.lock.lock();
-  l.done = true;
   l.abandoned = ec == std::errc::operation_canceled;
   l.ec = ec;
   l.found = std::move(found);
+  l.lock.lock();
+  l.done = true;
   while (waiter* const w = l.waiting.claim_front()) {
     detail::parker& party = *w->party;
     l.lock.unlock();
@@ -123,7 +125,7 @@ std::error_code await_answer(shared_lookup& l) {
   std::unique_lock hold(l.lock);
   if (l.done) return {};
   wait w(wait_kind::io_other, &l, wait::cancellable);
-  if (!w.open()) return std::make_error_code(std::errc::operation_canceled);
+  if (!w.open()) return detail::why_ended(w);
   waiter me(w);
   l.waiting.push_back(me);
   hold.unlock();
@@ -131,9 +133,7 @@ std::error_code await_answer(shared_lookup& l) {
   if (cause == detail::wake_cause::notified) return {};
   hold.lock();
   l.waiting.remove(me);
-  if (l.done) return {};
-  return std::make_error_code(cause == detail::wake_cause::timed_out ? std::errc::timed_out
-                                                                     : std::errc::operation_canceled);
+  return l.done ? std::error_code() : detail::why_ended(w);
 }
 
 bool parse_port(std::string_view service, std::uint16_t& port) noexcept {
@@ -169,7 +169,6 @@ std::vector<socket_address> resolve(std::string_view host, std::string_view serv
     }
     const lookup_ptr l = join_or_start(std::move(mine));
     if (ec = await_answer(*l); ec) return {};
-    const std::lock_guard hold(l->lock);
     if (l->abandoned && !this_fiber::cancellation_requested()) continue;
     ec = l->ec;
     found = l->found;

@@ -46,7 +46,7 @@ void run_blocking(helper_job& job) {
     return;
   }
   if (why == wake_cause::cancelled) throw cancelled{};
-  throw std::system_error(std::make_error_code(std::errc::timed_out), "a deadline scope has expired");
+  throw std::system_error(error::deadline_expired);
 }
 
 }  // namespace zsync::detail

@@ -27,8 +27,16 @@ class category final : public std::error_category {
         return "more than the limit allows";
       case error::backend_unavailable:
         return "this I/O backend is not available here";
+      case error::deadline_expired:
+        return "a deadline scope has expired";
     }
     return "unknown error";
+  }
+
+  // Whoever asks whether it took too long need not know whose deadline it was.
+  [[nodiscard]] std::error_condition default_error_condition(int code) const noexcept override {
+    if (static_cast<error>(code) == error::deadline_expired) return std::errc::timed_out;
+    return {code, *this};
   }
 };
 

@@ -13,6 +13,7 @@ enum class error {
   bad_address,          // the text is not an address
   limit_exceeded,       // more arrived than the caller allowed
   backend_unavailable,  // the I/O backend asked for by name is not to be had here
+  deadline_expired,     // a deadline_scope ended the call; also compares equal to std::errc::timed_out
 };
 
 const std::error_category& error_category() noexcept;

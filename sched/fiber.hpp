@@ -148,7 +148,7 @@ class fiber {
         break;
     }
     if (!scope_expired) return false;
-    throw std::system_error(std::make_error_code(std::errc::timed_out), "a deadline scope has expired");
+    throw std::system_error(error::deadline_expired);
   }
 
   auto join_until_deadline(deadline until) {

@@ -105,7 +105,7 @@ void task_group::wait() {
     cancel();
     wait_empty(detail::wait::uncancellable | detail::wait::unscoped);
     if (why == detail::wake_cause::cancelled) throw cancelled{};
-    throw std::system_error(std::make_error_code(std::errc::timed_out), "a deadline scope has expired");
+    throw std::system_error(error::deadline_expired);
   }
   const std::lock_guard hold(lock_);
   if (failure_ != nullptr) std::rethrow_exception(std::exchange(failure_, nullptr));

@@ -123,9 +123,9 @@ void wait::throw_unless_notified() const {
     case wake_cause::cancelled:
       throw cancelled{};
     case wake_cause::timed_out:
-      throw std::system_error(
-          std::make_error_code(std::errc::timed_out),
-          scope_expired_ ? "a deadline scope has expired" : "the deadline of this call has passed");
+      if (scope_expired_) throw std::system_error(error::deadline_expired);
+      throw std::system_error(std::make_error_code(std::errc::timed_out),
+                              "the deadline of this call has passed");
   }
 }
 

@@ -94,7 +94,8 @@ class wait : private timer_node {
   [[nodiscard]] wake_cause cause() const noexcept { return party_->cause; }
 
   // Throws what a wait that did not end by notification owes its caller: `cancelled`, or
-  // std::system_error(errc::timed_out). Returns after notified.
+  // std::system_error(errc::timed_out), which for a scope's deadline is error::deadline_expired. Returns
+  // after notified.
   void throw_unless_notified() const;
 
   // After timed_out: the deadline scope ended it, not the deadline given to suspend().

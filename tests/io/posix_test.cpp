@@ -80,6 +80,48 @@ TEST_CASE("posix reads and writes let others run", "[posix]") {
   });
 }
 
+TEST_CASE("posix calls that never have to wait let others run all the same", "[posix]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          const sockets s;
+          bool stop = false;
+          int turns = 0;
+          const zsync::spawn_options here{.worker = 0};
+          zsync::fiber other(here, [&] {
+            while (!stop) {
+              ++turns;
+              zsync::this_fiber::yield();
+            }
+          });
+          const auto turns_during = [&](auto call) {
+            zsync::this_fiber::yield();
+            const int before = turns;
+            for (int i = 0; i < 1000; ++i) call();
+            return turns - before;
+          };
+          zsync::fiber busy(here, [&] {
+            char byte = 'x';
+            const int moved = turns_during([&] {
+              posix::write(s.ends[0], &byte, 1);
+              posix::read(s.ends[1], &byte, 1);
+            });
+            const int sent = turns_during([&] {
+              posix::send(s.ends[0], &byte, 1, 0);
+              posix::recv(s.ends[1], &byte, 1, 0);
+            });
+            const int refused = turns_during([&] { posix::recv(s.ends[1], &byte, 1, MSG_DONTWAIT); });
+            pollfd p{s.ends[1], POLLIN, 0};
+            const int polled = turns_during([&] { posix::poll(&p, 1, 0); });
+            stop = true;
+            return std::array{moved, sent, refused, polled};
+          });
+          for (const int each : busy.join()) REQUIRE(each >= 10);
+        },
+        options);
+  });
+}
+
 TEST_CASE("posix calls on non-blocking descriptors do not wait", "[posix]") {
   matrix([](const zsync::runtime_options& options) {
     zsync::run(

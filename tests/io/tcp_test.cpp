@@ -118,6 +118,7 @@ TEST_CASE("a read ends at its deadline, and the stream goes on", "[tcp][deadline
             REQUIRE(a.read(buffer, ec) == 0);
           }
           REQUIRE(ec == std::errc::timed_out);
+          REQUIRE(ec == zsync::error::deadline_expired);
           REQUIRE(zsync::clock::now() - begin >= 30ms);
           a.set_read_timeout(20ms);
           try {
@@ -125,6 +126,7 @@ TEST_CASE("a read ends at its deadline, and the stream goes on", "[tcp][deadline
             FAIL("nothing to read, yet it returned");
           } catch (const std::system_error& e) {
             REQUIRE(e.code() == std::errc::timed_out);
+            REQUIRE(e.code() != zsync::error::deadline_expired);
           }
           b.write_all("late");
           REQUIRE(a.read(buffer, ec) == 4);
