@@ -18,7 +18,7 @@ void delayed_call::start(task& call, spawn_site site) {
     throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
                             "call_after() outside any runtime");
   }
-  call.detach();
+  std::ignore = call.detach();
   call_ = &call;
   site_ = {ours ? &here->owner() : site.where, site.from};
   home_ = (ours ? *here : site_.where->some_worker()).delayed();
@@ -91,11 +91,15 @@ void delayed_calls::disarm(delayed_call& call) noexcept {
 void delayed_calls::run(delayed_call& call) noexcept {
   unlist(call);
   task* const newborn = std::exchange(call.call_, nullptr);
+  newborn->retain();
   try {
     launch(*newborn, {}, call.site_);
     newborn->release();  // the handle's part: there is none
+    newborn->release();
   } catch (...) {
     std::fputs("zsync: a call_after() could not run: there is no memory for a fiber\n", stderr);
+    const outside_of_fibers here;
+    newborn->release();
   }
   disarm(call);  // once the fiber is counted
 }

@@ -109,7 +109,7 @@ class fiber {
   // Lets it run on alone. An exception that escapes it terminates the process.
   void detach() {
     if (task_ == nullptr) detail::join_nothing();
-    task_->detach();
+    if (task_->detach()) task_->drop();
     std::exchange(task_, nullptr)->release();
   }
 
@@ -163,8 +163,11 @@ class fiber {
 
   T take() {
     struct dropper {
-      detail::task* ended;
-      ~dropper() { ended->release(); }
+      detail::task_of<T>* ended;
+      ~dropper() {
+        ended->drop();
+        ended->release();
+      }
     } drop{task_};
     return std::exchange(task_, nullptr)->take();
   }
@@ -174,6 +177,7 @@ class fiber {
     task_->cancel();
     bool ignored = false;
     task_->wait_done(detail::wait::uncancellable | detail::wait::unscoped, deadline::never(), ignored);
+    task_->drop();
     std::exchange(task_, nullptr)->release();
   }
 

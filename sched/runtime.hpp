@@ -43,7 +43,7 @@ class executor {
   template <class F>
   [[gnu::always_inline]] inline void post(F&& f) {
     detail::task& newborn = *make_task(std::forward<F>(f));
-    newborn.detach();  // before it can begin, for only then nothing catches what escapes it
+    std::ignore = newborn.detach();  // before it can begin, for only then nothing catches what escapes it
     launch(newborn, {}, {&scheduler_(), code_address()});
     newborn.release();
   }

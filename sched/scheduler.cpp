@@ -8,6 +8,9 @@
 #include <pthread.h>
 
 #include <cstdlib>
+#include <exception>
+#include <latch>
+#include <mutex>
 #include <thread>
 
 namespace zsync::detail {
@@ -28,6 +31,15 @@ void name_thread([[maybe_unused]] const std::string& name) noexcept {
 
 }  // namespace
 
+// Where the constructor waits for its threads. A poller may turn out not to work only on its own thread.
+struct start_line {
+  explicit start_line(std::ptrdiff_t threads) : arrivals(threads) {}
+
+  std::mutex lock;
+  std::exception_ptr failure;  // lock
+  std::latch arrivals;
+};
+
 scheduler::scheduler(runtime_options options, unsigned threads_from)
     : options_(completed(std::move(options))), helpers_(std::make_unique<helper_pool>(options_.name)) {
   if (options_.measure_stacks || options_.stack_warning_percent != 0)
@@ -36,9 +48,7 @@ scheduler::scheduler(runtime_options options, unsigned threads_from)
     workers_.push_back(std::make_unique<worker>(*this, i, make_poller(options_.backend)));
   }
   try {
-    for (unsigned i = threads_from; i < options_.workers; ++i) {
-      threads_.emplace_back([this, i] { work(*workers_[i]); });
-    }
+    start(threads_from);
     if (options_.blocked_worker_threshold > std::chrono::nanoseconds::zero()) {
       own_sentinel_ = std::make_unique<sentinel>(*this, options_.blocked_worker_threshold);
       sentinel_.store(own_sentinel_.get(), std::memory_order_release);
@@ -72,11 +82,36 @@ void scheduler::close() noexcept {
   }
 }
 
+void scheduler::start(unsigned threads_from) {
+  start_line line(options_.workers - threads_from);
+  for (unsigned i = threads_from; i < options_.workers; ++i) {
+    try {
+      threads_.emplace_back([this, i, &line] { work(*workers_[i], line); });
+    } catch (...) {
+      line.arrivals.count_down(options_.workers - i);
+      line.arrivals.wait();  // the others look at it
+      throw;
+    }
+  }
+  line.arrivals.wait();
+  if (line.failure != nullptr) std::rethrow_exception(line.failure);
+}
+
 // A thread of ours: its root rests until the end, and meanwhile its worker runs fibers on any stack but the
 // root's.
-void scheduler::work(worker& w) noexcept {
+void scheduler::work(worker& w, start_line& line) noexcept {
   name_thread(options_.name + '-' + std::to_string(w.index()));
-  w.enter();
+  try {
+    w.enter();
+  } catch (...) {
+    {
+      const std::lock_guard hold(line.lock);
+      line.failure = std::current_exception();
+    }
+    line.arrivals.count_down();
+    return;
+  }
+  line.arrivals.count_down();
   {
     std::unique_lock hold(quiet_lock_);
     if (!closing_) {

@@ -20,6 +20,7 @@
 namespace zsync::detail {
 
 class helper_pool;
+struct start_line;
 
 // The first of `threads_from` workers are driven by the caller's thread, the rest get threads of their own.
 class scheduler {
@@ -87,7 +88,8 @@ class scheduler {
   std::atomic<std::uint32_t> idle{0};  // workers asleep, roughly
 
  private:
-  void work(worker& w) noexcept;
+  void start(unsigned threads_from);  // and waits until each thread drives its worker
+  void work(worker& w, start_line& line) noexcept;
   void inject(fiber_control& newborn) noexcept;
   void close() noexcept;  // sends the threads home; all fibers have ended
 

@@ -62,7 +62,17 @@ void task::cancel() noexcept {
   schedule(*this);
 }
 
-void task::detach() noexcept { detached_.store(true, std::memory_order_relaxed); }
+bool task::detach() noexcept {
+  const std::lock_guard hold(guard_);
+  detached_.store(true, std::memory_order_relaxed);
+  return over_;
+}
+
+bool task::note_over() noexcept {
+  const std::lock_guard hold(guard_);
+  over_ = true;
+  return detached_.load(std::memory_order_relaxed);
+}
 
 void task::keep_exception() noexcept {
   failure_ = std::current_exception();
@@ -83,6 +93,10 @@ void task::abandon() noexcept {
   failure_ = std::make_exception_ptr(
       std::system_error(std::make_error_code(std::errc::not_enough_memory), "no stack for another fiber"));
   on_abandon(failure_);
+  {
+    const outside_of_fibers here;
+    drop_call();
+  }
   finish();
 }
 

@@ -16,8 +16,12 @@
 
 namespace zsync::detail {
 
-// The end of a fiber, as others see it. `guard_` guards `done_` and the waiters; the outcome is written
-// before `done_` is set and read after.
+// The end of a fiber, as others see it. `guard_` guards the three flags and the waiters; the outcome is
+// written before `done_` is set and read after.
+//
+// The outcome is destroyed where a destructor may wait, so never by the last release(), which happens within
+// a switch: by the handle that joins, by the fiber itself once it is over and detached, or by whoever
+// detaches it later than that.
 class task : public fiber_control {
  public:
   task() noexcept : fiber_control(2) {}
@@ -38,8 +42,9 @@ class task : public fiber_control {
   void cancel() noexcept;
 
   // Before it begins: an exception that leaves it terminates where it is thrown, since nobody will ask for
-  // it. Once it runs: terminates when it arrives at the fiber's end.
-  void detach() noexcept;
+  // it. Once it runs: terminates when it arrives at the fiber's end. True: the fiber is over, and the caller
+  // has to drop its outcome.
+  [[nodiscard]] bool detach() noexcept;
 
   void abandon() noexcept final;
 
@@ -48,6 +53,11 @@ class task : public fiber_control {
   void finish() noexcept;
   virtual void on_finish() noexcept {}
   virtual void on_abandon(const std::exception_ptr& failure) noexcept { std::ignore = failure; }
+  virtual void drop_call() noexcept = 0;  // the closure that will not be called
+
+  // By the fiber, when it is over. True: it was detached, and has to drop its outcome itself.
+  [[nodiscard]] bool note_over() noexcept;
+  void drop_failure() noexcept { failure_ = nullptr; }
 
   // Runs `f` and keeps what it throws, unless the fiber is detached.
   template <class F>
@@ -77,6 +87,7 @@ class task : public fiber_control {
 
   mutable spinlock guard_;
   bool done_ = false;
+  bool over_ = false;  // it only has to end yet, and does not touch its outcome any more
   wait_queue joiners_;
   std::exception_ptr failure_;
   std::atomic<bool> detached_{false};
@@ -93,6 +104,10 @@ class task_of : public task {
     } else {
       return std::move(*value_);
     }
+  }
+  void drop() noexcept {
+    value_.reset();
+    drop_failure();
   }
 
  protected:
@@ -115,6 +130,7 @@ template <>
 class task_of<void> : public task {
  public:
   void take() { rethrow(); }
+  void drop() noexcept { drop_failure(); }
 
  protected:
   template <class F>
@@ -142,10 +158,15 @@ class task_calling final : public task_of<T> {
             [](F& f, Args&... args) -> T { return std::invoke(std::move(f), std::move(args)...); }, *call_);
       });
     });
+    if constexpr (!std::is_void_v<T> && !std::is_trivially_destructible_v<T>) {
+      if (this->note_over()) this->drop();
+    }
     this->finish();
   }
 
  private:
+  void drop_call() noexcept override { call_.reset(); }
+
   std::optional<std::tuple<F, Args...>> call_;
 };
 

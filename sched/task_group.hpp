@@ -57,6 +57,8 @@ class group_task_calling final : public group_task {
   }
 
  private:
+  void drop_call() noexcept override { call_.reset(); }
+
   std::optional<std::tuple<F, Args...>> call_;
 };
 

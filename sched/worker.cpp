@@ -50,6 +50,9 @@ ZSYNC_OPAQUE deadline_frame*& innermost_deadline() noexcept {
   return here == nullptr ? this_thread.deadlines : here->current().deadlines;
 }
 
+outside_of_fibers::outside_of_fibers() noexcept : driven_(std::exchange(this_thread.driving, nullptr)) {}
+outside_of_fibers::~outside_of_fibers() { this_thread.driving = driven_; }
+
 worker::worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io)
     : io_(std::move(io)),
       random_(0x9e3779b9U * (index + 1)),
@@ -83,6 +86,7 @@ void worker::enter() {
     attached_ = true;
   }
   take_wheel();
+  root_.deadlines = innermost_deadline();  // the scopes around the call hold within
   outer_ = std::exchange(this_thread.driving, this);
   exceptions_ = thread_exception_state();
   errno_ = &errno;

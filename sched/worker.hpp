@@ -29,6 +29,19 @@ worker* current_worker() noexcept;
 // The calling fiber; nullptr on a plain thread, and while a loop's own thread is not within the loop.
 fiber_control* current_fiber() noexcept;
 
+// While one lives, its thread counts as a plain one: for what destructors of users do where no fiber is to
+// speak of, in the midst of choosing the next. What waits then blocks the worker, and nothing else.
+class outside_of_fibers {
+ public:
+  outside_of_fibers() noexcept;
+  ~outside_of_fibers();
+  outside_of_fibers(const outside_of_fibers&) = delete;
+  outside_of_fibers& operator=(const outside_of_fibers&) = delete;
+
+ private:
+  worker* const driven_;
+};
+
 // How large a block for `size` bytes really is, so that any worker can reuse it.
 std::size_t block_size(std::size_t size) noexcept;
 

@@ -1,0 +1,158 @@
+// Where the result of a fiber is destroyed: where its destructor may wait, whoever is the last to look.
+#include <zsync/sched/call_after.hpp>
+#include <zsync/sched/runtime.hpp>
+#include <zsync/sched/scope.hpp>
+#include <zsync/sched/task_group.hpp>
+#include <zsync/sched/this_fiber.hpp>
+
+#include "support/catch.hpp"
+#include "support/matrix.hpp"
+#include "support/subprocess.hpp"
+
+#include <sys/resource.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace test = zsync::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Waits when it dies, and counts whether it died within a fiber.
+class slow_to_die {
+ public:
+  struct counts {
+    std::atomic<int> dead = 0, outside = 0;
+  };
+
+  explicit slow_to_die(counts& c) : counts_(&c) {}
+  slow_to_die(slow_to_die&& other) noexcept : counts_(std::exchange(other.counts_, nullptr)) {}
+  ~slow_to_die() {
+    const zsync::cancellation_shield until_dead;
+    zsync::this_fiber::sleep_for(1ms);
+    if (counts_ == nullptr) return;
+    if (!zsync::this_fiber::inside()) ++counts_->outside;
+    ++counts_->dead;
+  }
+
+ private:
+  counts* counts_;
+};
+
+// Others whose waits must go on to end as they should, while results die.
+void sleep_and_check(std::atomic<int>& wrong) {
+  for (int i = 0; i < 20; ++i) {
+    const auto before = zsync::clock::now();
+    zsync::this_fiber::sleep_for(2ms);
+    if (zsync::clock::now() - before < 2ms) ++wrong;
+  }
+}
+
+void while_others_sleep(const std::function<void()>& act) {
+  std::atomic<int> wrong = 0;
+  zsync::task_group sleepers;
+  for (int i = 0; i < 8; ++i) sleepers.spawn([&] { sleep_and_check(wrong); });
+  act();
+  sleepers.wait();
+  CHECK(wrong == 0);
+}
+
+}  // namespace
+
+TEST_CASE("the result of a detached fiber may wait in its destructor", "[outcome]") {
+  test::matrix({.backends = false, .policies = true}, [](zsync::runtime_options options) {
+    zsync::runtime own(options);
+    slow_to_die::counts seen;
+    own.block_on([&] {
+      while_others_sleep([&] {
+        for (int i = 0; i < 20; ++i) {
+          zsync::spawn([&] { return slow_to_die(seen); }).detach();
+          auto late = zsync::spawn([&] { return slow_to_die(seen); });
+          zsync::this_fiber::sleep_for(1ms);
+          late.detach();  // before its end, after it, or in between
+        }
+        while (seen.dead < 40) zsync::this_fiber::sleep_for(1ms);
+      });
+    });
+    CHECK(seen.dead == 40);
+    CHECK(seen.outside == 0);
+  });
+}
+
+TEST_CASE("a result that nobody takes, or that was moved out, dies with the handle", "[outcome]") {
+  test::matrix({.backends = false, .policies = true}, [](zsync::runtime_options options) {
+    zsync::runtime own(options);
+    slow_to_die::counts seen;
+    own.block_on([&] {
+      while_others_sleep([&] {
+        for (int i = 0; i < 20; ++i) {
+          {
+            auto dropped = zsync::spawn([&] { return slow_to_die(seen); });
+            zsync::this_fiber::yield();
+          }
+          CHECK(seen.dead == 2 * i + 1);
+          {
+            const slow_to_die taken = zsync::spawn([&] { return slow_to_die(seen); }).join();
+          }
+          CHECK(seen.dead == 2 * i + 2);
+        }
+      });
+    });
+    CHECK(seen.outside == 0);
+  });
+}
+
+TEST_CASE("a deadline scope of a plain thread holds for a run() within it", "[outcome]") {
+  const auto before = zsync::clock::now();
+  const zsync::deadline_scope scope(50ms);
+  CHECK_THROWS_AS(zsync::run([] { zsync::this_fiber::sleep_for(20s); }), std::system_error);
+  CHECK(zsync::clock::now() - before < 10s);
+}
+
+TEST_CASE("fibers for which there are no stacks fail in their joins, drop what they own, and others go on",
+          "[outcome]") {
+  const auto result = test::run_in_child([] {
+    constexpr std::size_t mib = 1024 * 1024;
+    zsync::runtime own({.workers = 2, .stack_size = 4 * mib});
+    own.block_on([&] { zsync::this_fiber::yield(); });
+    const rlimit little{512 * mib, 512 * mib};
+    if (::setrlimit(RLIMIT_AS, &little) != 0) return;
+    for (int round = 0; round < 3; ++round) {
+      auto owned = std::make_shared<int>();
+      int refused = 0, without = 0, ran = 0;
+      own.block_on([&] {
+        std::vector<zsync::fiber<int>> all;
+        for (int i = 0; i < 400; ++i) {
+          try {
+            all.push_back(zsync::spawn([owned] {
+              zsync::this_fiber::sleep_for(100ms);
+              return 1;
+            }));
+          } catch (const std::system_error& e) {
+            if (e.code() == std::errc::not_enough_memory) ++refused;
+          }
+          if (i % 50 == 0) zsync::this_fiber::yield();
+        }
+        for (auto& f : all) {
+          try {
+            ran += f.join();
+          } catch (const std::system_error& e) {
+            if (e.code() == std::errc::not_enough_memory) ++without;
+          }
+        }
+        if (owned.use_count() == 1) std::fprintf(stderr, "dropped ");
+      });
+      std::fprintf(stderr, "%s%s", ran + refused + without == 400 ? "all " : "some ",
+                   ran > 20 && refused + without > 20 ? "both " : "one ");
+    }
+  });
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
+  CHECK_THAT(result.err, Catch::Matchers::Equals("dropped all both dropped all both dropped all both "));
+}
