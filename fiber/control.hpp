@@ -39,6 +39,8 @@ class fiber_control : public parker {
   // Instead of run(), when there is no stack to run on: ends the fiber with that error.
   virtual void abandon() noexcept = 0;
 
+  [[nodiscard]] bool is_newborn() const noexcept { return context == nullptr; }
+
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
     // The last reference needs no atomic decrement: nobody else is left who could change the count.

@@ -5,7 +5,6 @@
 #include <zsync/sched/scheduler.hpp>
 
 #include <algorithm>
-#include <thread>
 
 namespace zsync::detail {
 namespace {
@@ -56,7 +55,7 @@ void worker::list_fibers(worker_listing& into) noexcept {
     empty_inbox();
     into.newborns = newborns_.size();
     for (const fiber_control* f = ready_.front(); f != nullptr; f = f->next) {
-      if (f->context == nullptr) ++into.newborns;
+      if (f->is_newborn()) ++into.newborns;
     }
     owner_.stacks().for_each_slot([&](stack_slot& slot) {
       if (slot.home.load(std::memory_order_relaxed) != this) return;
@@ -101,39 +100,12 @@ bool worker::withdraw(worker_listing& question) noexcept {
   return question_.compare_exchange_strong(ours, nullptr, std::memory_order_acq_rel);
 }
 
-// Who drives a worker changes hands rarely, so whoever comes second waits in line.
-void worker::take_wheel() noexcept {
-  auto nobody = driver::nobody;
-  while (!driver_.compare_exchange_weak(nobody, driver::examiner, std::memory_order_acq_rel)) {
-    nobody = driver::nobody;
-    std::this_thread::yield();
-  }
-  thread_ = ::pthread_self();  // before anybody may signal it
-  driver_.store(driver::thread, std::memory_order_release);
-}
-
-void worker::leave_wheel() noexcept {
-  auto thread = driver::thread;
-  while (!driver_.compare_exchange_weak(thread, driver::nobody, std::memory_order_acq_rel)) {
-    thread = driver::thread;
-    std::this_thread::yield();
-  }
-}
-
 bool worker::list_if_parked(worker_listing& into) noexcept {
   auto nobody = driver::nobody;
-  if (!driver_.compare_exchange_strong(nobody, driver::examiner, std::memory_order_acq_rel)) return false;
+  if (!driver_.compare_exchange_strong(nobody, driver::lister, std::memory_order_acq_rel)) return false;
   list_fibers(into);
   driver_.store(driver::nobody, std::memory_order_release);
   return true;
-}
-
-bool worker::signal_driver(int signal) noexcept {
-  auto thread = driver::thread;
-  if (!driver_.compare_exchange_strong(thread, driver::signalled, std::memory_order_acq_rel)) return false;
-  const bool sent = ::pthread_kill(thread_, signal) == 0;
-  driver_.store(driver::thread, std::memory_order_release);
-  return sent;
 }
 
 }  // namespace zsync::detail

@@ -11,12 +11,12 @@ namespace zsync::detail {
 
 [[gnu::flatten]] void* task::operator new(std::size_t size) {
   worker* const here = current_worker();
-  return here == nullptr ? ::operator new(block_size(size)) : here->allocate(size);
+  return here == nullptr ? ::operator new(block_store::block_size(size)) : here->blocks().allocate(size);
 }
 
 [[gnu::flatten]] void task::operator delete(void* block, std::size_t size) noexcept {
   if (worker* const here = current_worker(); here != nullptr) {
-    here->deallocate(block, size);
+    here->blocks().deallocate(block, size);
   } else {
     ::operator delete(block);
   }

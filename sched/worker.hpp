@@ -1,9 +1,11 @@
 // A worker: one thread that runs fibers. Not a public header; io/ uses it to reach its engine.
 #pragma once
 
+#include <zsync/fiber/context.hpp>
 #include <zsync/fiber/control.hpp>
 #include <zsync/fiber/float_control.hpp>
 #include <zsync/fiber/overflow.hpp>
+#include <zsync/sched/block_store.hpp>
 #include <zsync/sched/poller.hpp>
 #include <zsync/sched/run_queue.hpp>
 #include <zsync/timer/timer_queue.hpp>
@@ -41,9 +43,6 @@ class outside_of_fibers {
  private:
   worker* const driven_;
 };
-
-// How large a block for `size` bytes really is, so that any worker can reuse it.
-std::size_t block_size(std::size_t size) noexcept;
 
 // A figure that one thread writes and others may read.
 class counter {
@@ -100,8 +99,7 @@ class worker {
     random_ ^= random_ << 5;
     return random_;
   }
-  void* allocate(std::size_t size);
-  void deallocate(void* block, std::size_t size) noexcept;
+  [[nodiscard]] block_store& blocks() noexcept { return blocks_; }
   // Cancels the fibers that are at home here.
   void cancel_all() noexcept;
 
@@ -141,15 +139,13 @@ class worker {
   enum class afterwards : std::uint8_t { nothing, share, bury };
 
   static constexpr std::int32_t picks_a_turn = 16;
+  static constexpr std::chrono::milliseconds nap{1};
   static constexpr std::uint64_t ids_at_once = 1024;
 
   class root_fiber final : public fiber_control {
    public:
     void run() override {}
     void abandon() noexcept override {}
-  };
-  struct free_block {
-    free_block* next;
   };
 
   fiber_control& pick() noexcept;           // may be a newborn, or the caller itself
@@ -163,11 +159,12 @@ class worker {
   void expire_timers() noexcept;
   void empty_inbox() noexcept;
   void sort_in(fiber_control& f) noexcept;
-  void sleep() noexcept;
+  void sleep(bool only_a_nap) noexcept;
   bool spin() noexcept;
   void move_away(fiber_control& f) noexcept;
+  void announce_newborn() noexcept;
 
-  friend struct fiber_entry;
+  [[noreturn]] static void enter_fiber(transfer from);
   void switch_to(fiber_control& next, afterwards then) noexcept;
   void arrive(void* left) noexcept;
   void follow() noexcept;
@@ -180,9 +177,8 @@ class worker {
   void prepare(fiber_control& f) noexcept;
   void answer() noexcept;
   void describe(const fiber_control& f, worker_listing& into) const;
-  void take_wheel() noexcept;
-  void leave_wheel() noexcept;
-  static int block_list(std::size_t size) noexcept;
+  void begin_driving() noexcept;
+  void end_driving() noexcept;
 
   // The worker's thread only, in the order in which the hot path touches them.
   fiber_control* current_ = nullptr;
@@ -200,13 +196,13 @@ class worker {
   clock::time_point now_{};
   deadline bound_;
   const std::atomic<bool>* told_ = nullptr;  // to return
+  clock::time_point announced_{};            // when others were last told of a lone newborn
   clock::duration spin_{};                   // how long to look for work before sleeping; adapts
   timer_queue timers_;
   std::unique_ptr<poller> io_;
-  std::uint32_t hot_stacks_ = 0;  // how many of the next there are
-  std::array<stack, 32> hot_;     // stacks of the default size, most recently used last
-  free_block* blocks_[2] = {};    // control blocks for reuse, by size
-  std::uint32_t blocks_kept_[2] = {};
+  std::uint32_t hot_stacks_ = 0;         // how many of the next there are
+  std::array<stack, 32> hot_;            // stacks of the default size, most recently used last
+  block_store blocks_;                   // for control blocks
   std::uint64_t ids_ = 0, ids_end_ = 0;  // taken and not yet given
   std::uint32_t random_;
   bool attached_ = false;    // its poller knows its thread
@@ -230,7 +226,7 @@ class worker {
   std::atomic<std::uint32_t> visitors_{0};  // threads within give()
   std::atomic<bool> sweep_{false};          // answer() has something to do
   std::atomic<worker_listing*> question_{nullptr};
-  enum class driver : std::uint8_t { nobody, thread, signalled, examiner };
+  enum class driver : std::uint8_t { nobody, changing, thread, signalled, lister };
   std::atomic<driver> driver_{driver::nobody};
   pthread_t thread_{};  // which drives it; written by it
 };

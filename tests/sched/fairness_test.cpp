@@ -257,7 +257,7 @@ TEST_CASE("timers and wakes are heard though each turn takes a millisecond", "[f
 TEST_CASE("a worker that computes loses its newborns to the others", "[fairness]") {
   test::matrix(everything, [](const zsync::runtime_options& options) {
     zsync::runtime own(with_workers(options, std::max(2U, options.workers)));
-    for (const int children : {2, 100}) {
+    for (const int children : {1, 2, 100}) {
       INFO(children << " newborns");
       const bool all_ran = own.block_on([children] {
         std::atomic<int> ran{0};

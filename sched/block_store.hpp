@@ -1,0 +1,38 @@
+// Memory for control blocks, reused. Not a public header.
+#pragma once
+
+#include <zsync/fiber/sanitizer.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace zsync::detail {
+
+// One thread's. Blocks may come from another one's store: all have one of two sizes, or are not kept.
+class block_store {
+ public:
+  block_store() = default;
+  ~block_store();
+  block_store(const block_store&) = delete;
+  block_store& operator=(const block_store&) = delete;
+
+  void* allocate(std::size_t size);  // throws std::bad_alloc
+  void deallocate(void* block, std::size_t size) noexcept;
+
+  // How large a block for `size` bytes really is.
+  static std::size_t block_size(std::size_t size) noexcept;
+
+ private:
+  struct free_block {
+    free_block* next;
+  };
+  static constexpr std::size_t sizes[] = {256, 512};
+  static constexpr std::uint32_t kept_max = 4096;
+
+  static int list_of(std::size_t size) noexcept;
+
+  free_block* lists_[2] = {};
+  std::uint32_t kept_[2] = {};
+};
+
+}  // namespace zsync::detail

@@ -1,0 +1,156 @@
+// What a worker does when its ready queue gives nothing, or has given often enough.
+#include <zsync/sched/worker.hpp>
+
+#include <zsync/sched/scheduler.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace zsync::detail {
+namespace {
+
+constexpr std::chrono::microseconds pass_period{25};
+constexpr std::int32_t turns_a_pass_max = 64;
+constexpr std::size_t timers_a_pass = 256;
+
+}  // namespace
+
+fiber_control& worker::pick_slowly() noexcept {
+  for (bool looked = false, slept = false;;) {
+    if (fiber_control* const f = pick_here()) {
+      if (slept) owner_.thief_done();  // perhaps woken to steal, and now busy with its own: let another one
+      return *f;
+    }
+    if (sweep_.load(std::memory_order_relaxed)) {
+      answer();
+      continue;
+    }
+    if (returns_when_idle_) {
+      if (std::exchange(looked, true)) return root_;
+      pass();
+      continue;
+    }
+    if (fiber_control* const f = steal()) return *f;
+    sleep(!slept);
+    slept = true;
+  }
+}
+
+fiber_control* worker::pick_here() noexcept {
+  empty_inbox();
+  if (fiber_control* const f = ready_.pop_front()) return f;
+  if (fiber_control* const f = newborns_.pop_youngest()) return f;
+  if (fiber_control* const f = shared_.take_oldest()) return f;
+  return owner_.take_injected();
+}
+
+// Everybody whom the ready queue could keep waiting gets one place in it.
+void worker::take_turn() noexcept {
+  picks_left_ = bounded_ ? 1 : picks_a_turn;
+  empty_inbox();
+  if (fiber_control* const oldest = newborns_.take_oldest()) ready_.push_back(*oldest);
+  if (fiber_control* const shared = shared_.take_oldest()) ready_.push_back(*shared);
+  if (fiber_control* const injected = owner_.take_injected()) ready_.push_back(*injected);
+  if (sweep_.load(std::memory_order_relaxed)) answer();
+  if (told_ != nullptr && told_->load(std::memory_order_relaxed)) return ready_.push_front(root_);
+  if (--turns_left_ > 0 && !bounded_) return;
+
+  const clock::time_point now = clock::now();
+  const clock::duration elapsed = now - now_;
+  if (elapsed < pass_period / 2 && turns_a_pass_ < turns_a_pass_max) turns_a_pass_ *= 2;
+  if (elapsed > pass_period * 2 && turns_a_pass_ > 1) turns_a_pass_ /= 2;
+  turns_left_ = turns_a_pass_;
+  if (bounded_ && bound_.time() <= now) {
+    ready_.push_front(root_);
+  } else if (elapsed >= pass_period) {
+    pass();
+  }
+  if (surplus() != 0 && owner_.idle.load(std::memory_order_relaxed) != 0) owner_.wake_thief();
+}
+
+// Something for an empty ready queue, if there is anything but newborns.
+void worker::refill() noexcept {
+  if (!ready_.empty()) return;
+  empty_inbox();
+  if (!ready_.empty()) return;
+  if (fiber_control* const shared = shared_.take_oldest()) ready_.push_back(*shared);
+}
+
+// A look at the kernel and the clock that does not block.
+void worker::pass() noexcept {
+  io_->wait(deadline::passed());
+  count.polls.add();
+  expire_timers();
+}
+
+void worker::expire_timers() noexcept {
+  now_ = clock::now();
+  if (!timers_.empty()) timers_.expire(now_, timers_a_pass);
+}
+
+fiber_control* worker::steal() noexcept {
+  const unsigned workers = owner_.size();
+  if (workers == 1) return nullptr;
+  const std::uint32_t first = random();  // victims in no particular order
+  fiber_control* stolen = nullptr;
+  for (unsigned i = 0; i < workers && stolen == nullptr; ++i) {
+    worker& victim = owner_.at((first + i) % workers);
+    if (&victim == this) continue;
+    if (stolen = victim.take_newborn(); stolen != nullptr) {
+      count.newborns_stolen.add();
+    } else if (stolen = victim.take_shared(); stolen != nullptr) {
+      settle(*stolen);
+      count.fibers_stolen.add();
+    }
+    if (stolen != nullptr && victim.surplus() != 0) {
+      owner_.thief_done();
+      owner_.wake_thief();
+      return stolen;
+    }
+  }
+  owner_.thief_done();
+  return stolen;
+}
+
+// The store of `sleeping` comes before the look at the inbox, a giver's push before its look at the state:
+// one of the two sees the other. A newborn that another worker pushes at this moment may be missed, for it
+// pays no fence for that: the nap, while others are awake, finds it.
+void worker::sleep(bool only_a_nap) noexcept {
+  if (spin_ != clock::duration::zero() && spin()) return;
+  const clock::time_point before = now_;
+  const bool alone = owner_.idle.fetch_add(1, std::memory_order_relaxed) + 1 == owner_.size();
+  state_.store(sleeping, std::memory_order_seq_cst);
+  bool work = !inbox_.empty() || sweep_.load(std::memory_order_seq_cst) || owner_.has_injected();
+  for (unsigned i = 0; i < owner_.size() && !work; ++i) work = owner_.at(i).surplus() != 0;
+  io_->wait(work                   ? deadline::passed()
+            : only_a_nap && !alone ? tightest(timers_.next(), deadline::after(nap))
+                                   : timers_.next());
+  state_.store(awake, std::memory_order_relaxed);
+  owner_.idle.fetch_sub(1, std::memory_order_relaxed);
+  owner_.note_awake();
+  count.polls.add();
+  if (!work) count.sleeps.add();
+  expire_timers();
+  // Woken by another thread, and so soon that it would have paid to stay awake?
+  if (!inbox_.empty() && now_ - before < 2 * owner_.options().spin_max) {
+    spin_ = std::min<clock::duration>(2 * spin_ + std::chrono::microseconds{1}, owner_.options().spin_max);
+  }
+}
+
+// True: there is work. Else half as long next time.
+bool worker::spin() noexcept {
+  const clock::time_point end = clock::now() + spin_;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (!inbox_.empty() || owner_.has_injected()) return true;
+      pause_processor();
+    }
+    for (unsigned i = 0; i < owner_.size(); ++i) {
+      if (owner_.at(i).surplus() != 0) return true;
+    }
+  } while ((now_ = clock::now()) < std::min(end, timers_.next().time()));
+  spin_ /= 2;
+  return false;
+}
+
+}  // namespace zsync::detail

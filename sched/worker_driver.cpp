@@ -1,0 +1,41 @@
+// Which thread drives a worker, and how others reach that thread.
+//
+//            begin_driving()               signal_driver()
+//   nobody --> changing --> thread <----------------------> signalled
+//     |  ^                    |
+//     |  '--------------------'  end_driving()
+//     '--> lister --> nobody     list_if_parked(), which does what the worker would do itself
+#include <zsync/sched/worker.hpp>
+
+#include <thread>
+
+namespace zsync::detail {
+
+// Who drives a worker changes hands rarely, so whoever comes second waits in line.
+void worker::begin_driving() noexcept {
+  auto nobody = driver::nobody;
+  while (!driver_.compare_exchange_weak(nobody, driver::changing, std::memory_order_acq_rel)) {
+    nobody = driver::nobody;
+    std::this_thread::yield();
+  }
+  thread_ = ::pthread_self();  // before anybody may signal it
+  driver_.store(driver::thread, std::memory_order_release);
+}
+
+void worker::end_driving() noexcept {
+  auto thread = driver::thread;
+  while (!driver_.compare_exchange_weak(thread, driver::nobody, std::memory_order_acq_rel)) {
+    thread = driver::thread;
+    std::this_thread::yield();
+  }
+}
+
+bool worker::signal_driver(int signal) noexcept {
+  auto thread = driver::thread;
+  if (!driver_.compare_exchange_strong(thread, driver::signalled, std::memory_order_acq_rel)) return false;
+  const bool sent = ::pthread_kill(thread_, signal) == 0;
+  driver_.store(driver::thread, std::memory_order_release);
+  return sent;
+}
+
+}  // namespace zsync::detail

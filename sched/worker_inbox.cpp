@@ -1,0 +1,105 @@
+// How fibers come to a worker: ready again, newborn, or from another thread.
+#include <zsync/sched/worker.hpp>
+
+#include <zsync/sched/scheduler.hpp>
+#include <zsync/sched/wait.hpp>
+
+#include <new>
+
+namespace zsync::detail {
+
+void worker::make_ready(fiber_control& f) noexcept {
+  if (!f.stealable || f.anchored || &f == current_) [[likely]]
+    return ready_.push_back(f);
+  if (f.waiting_in != nullptr) timers_.cancel(*f.waiting_in);  // while it is certain to stand in ours
+  if (owner_.options().force_migration && owner_.size() > 1) [[unlikely]]
+    return move_away(f);
+  try {
+    shared_.push(f);
+  } catch (const std::bad_alloc&) {
+    ready_.push_back(f);
+  }
+}
+
+void worker::move_away(fiber_control& f) noexcept {
+  worker& other = owner_.at((index_ + 1) % owner_.size());
+  f.home.store(&other, std::memory_order_relaxed);
+  f.memory.slot->home.store(&other, std::memory_order_relaxed);
+  if (owner_.stopping()) (void)f.request_cancel();  // as in steal()
+  other.give(f);
+}
+
+void worker::push_newborn(fiber_control& f) noexcept {
+  try {
+    newborns_.push(f);
+  } catch (const std::bad_alloc&) {
+    ready_.push_back(f);  // as good, but for those who could have stolen it
+  }
+  if (owner_.idle.load(std::memory_order_relaxed) != 0) announce_newborn();
+}
+
+// A lone newborn is usually what its spawner waits for next, and waking a thread costs more than to run it
+// here. But its spawner may as well compute from now on. So a lone one is announced once in a while, and
+// whoever is woken looks again after that while: then it is stolen late, but not never.
+void worker::announce_newborn() noexcept {
+  if (newborns_.size() == 1) {
+    const clock::time_point now = clock::now();
+    if (now - announced_ < nap) return;
+    announced_ = now;
+  }
+  owner_.wake_thief();
+}
+
+void worker::give(fiber_control& f) noexcept {
+  // The runtime cannot end before the fiber has, but the fiber may end as soon as it is pushed.
+  visitors_.fetch_add(1, std::memory_order_relaxed);
+  inbox_.push(f);
+  wake_if_asleep();
+  visitors_.fetch_sub(1, std::memory_order_release);
+}
+
+void worker::empty_inbox() noexcept {
+  if (inbox_.empty()) return;
+  for (fiber_control* f = inbox_.take_all(); f != nullptr;) {
+    fiber_control* const next = f->next;
+    sort_in(*f);
+    f = next;
+  }
+}
+
+void worker::sort_in(fiber_control& f) noexcept {
+  if (!f.is_newborn()) {
+    // As in settle(): it may come from a worker that had not swept yet, to one that had.
+    if (f.stealable && owner_.stopping()) (void)f.request_cancel();
+    // Moved here on purpose, it must not be moved on at once.
+    owner_.options().force_migration ? ready_.push_back(f) : make_ready(f);
+  } else if (f.placed) {
+    ready_.push_back(f);
+  } else {
+    push_newborn(f);
+  }
+}
+
+bool worker::wake_if_asleep() noexcept {
+  if (state_.load(std::memory_order_seq_cst) != sleeping) return false;
+  if (state_.exchange(awake, std::memory_order_seq_cst) != sleeping) return false;
+  io_->wake();
+  return true;
+}
+
+void worker::request_sweep() noexcept {
+  sweep_.store(true, std::memory_order_seq_cst);
+  wake_if_asleep();
+}
+
+void worker::cancel_all() noexcept {
+  owner_.stacks().for_each_slot([this](stack_slot& slot) {
+    if (slot.home.load(std::memory_order_relaxed) != this) return;
+    fiber_control* const f = slot.owner.load(std::memory_order_relaxed);
+    if (f == nullptr || !f->request_cancel()) return;
+    f->cause = wake_cause::cancelled;
+    schedule(*f);  // it may have been stolen, and begun to wait elsewhere, since we looked at its slot
+  });
+}
+
+}  // namespace zsync::detail

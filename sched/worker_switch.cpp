@@ -1,0 +1,135 @@
+// The hot path: what runs next, and the switch to it. It changes stacks, so here is written down what holds
+// where.
+#include <zsync/sched/worker.hpp>
+
+#include <zsync/sched/scheduler.hpp>
+
+#include <utility>
+
+#define ZSYNC_INLINE inline __attribute__((always_inline))
+
+namespace zsync::detail {
+ZSYNC_INLINE fiber_control& worker::pick() noexcept {
+  if (--picks_left_ <= 0) [[unlikely]]
+    take_turn();
+  if (fiber_control* const f = ready_.pop_front()) [[likely]] {
+    // The next one's control block came into the cache a switch ago: fetch its stack, and the block after it.
+    if (const fiber_control* const next = ready_.front()) {
+      __builtin_prefetch(next->context);
+      __builtin_prefetch(next->next);
+    }
+    return *f;
+  }
+  return pick_slowly();
+}
+
+ZSYNC_INLINE fiber_control& worker::pick_prepared() noexcept {
+  for (;;) {
+    fiber_control& f = pick();
+    if (!f.is_newborn()) [[likely]]
+      return f;
+    if (give_stack(f)) return f;
+  }
+}
+
+// The first thing on the new side of a jump: the fiber that was left is whole only now.
+ZSYNC_INLINE void worker::arrive(void* left) noexcept {
+  checker::arrive(left_->checked, current_->checked);
+  left_->context = left;
+  if (afterwards_ != afterwards::nothing) [[unlikely]]
+    settle_left();
+}
+
+ZSYNC_INLINE void worker::switch_to(fiber_control& next, afterwards then) noexcept {
+  fiber_control& self = *current_;
+  left_ = &self;
+  afterwards_ = then;
+  current_ = &next;
+  count.switches.add();
+  self.saved_errno = *errno_;
+  self.exceptions = *exceptions_;
+  checker::leave(self.checked, next.checked, then == afterwards::bury);
+  *exceptions_ = next.exceptions;
+  *errno_ = next.saved_errno;
+  const transfer from = jump(next.context, this);
+  // Here again, perhaps on another thread: what was loaded before the jump is the old worker's.
+  static_cast<worker*>(from.data)->arrive(from.fctx);
+}
+
+// The bottom of every fiber's stack. What run() lets escape finds no handler and ends the process at the
+// throw.
+void worker::enter_fiber(transfer from) {
+  auto* here = static_cast<worker*>(from.data);
+  here->arrive(from.fctx);
+  for (;;) {
+    here->floats_.restore();
+    here->current_->run();
+    here = current_worker();  // the fiber may have moved
+    here->follow();
+  }
+}
+
+[[gnu::flatten]] void worker::suspend() noexcept {
+  fiber_control& next = pick_prepared();
+  if (&next != current_) switch_to(next, afterwards::nothing);
+}
+
+[[gnu::flatten]] void worker::yield() noexcept {
+  fiber_control& self = *current_;
+  if (fiber_control* const youngest = newborns_.pop_youngest()) ready_.push_back(*youngest);
+  if (!self.stealable) [[likely]] {
+    ready_.push_back(self);
+    suspend();
+    return;
+  }
+  // Others may take it once it has left its stack, so until then it must stand nowhere, and the one that
+  // runs next must come from the ready queue, for where nothing is ready the worker would sleep.
+  for (;;) {
+    if (--picks_left_ <= 0) take_turn();
+    refill();
+    fiber_control* const next = ready_.pop_front();
+    if (next == nullptr) return;
+    if (!next->is_newborn() || give_stack(*next)) return switch_to(*next, afterwards::share);
+  }
+}
+
+// The stack that the caller stands on belongs to a fiber that has ended. A newborn goes on with it.
+[[gnu::flatten]] void worker::follow() noexcept {
+  fiber_control& ended = *current_;
+  if (measures_) [[unlikely]]
+    owner_.meter()->record(ended);
+  ended.memory.slot->owner.store(nullptr,
+                                 std::memory_order_relaxed);  // no fiber any more, for who lists them
+  fiber_control* next = &pick();
+  if (!checker::active && next->is_newborn() && next->stack_size == ended.stack_size && !ended.stealable) {
+    next->memory = std::exchange(ended.memory, {});
+    prepare(*next);
+    next->context = next;  // anything: it has begun
+    current_ = next;
+    count.switches.add();
+    *errno_ = 0;
+    ended.release();
+    return;
+  }
+  while (next->is_newborn() && !give_stack(*next)) next = &pick();
+  switch_to(*next, afterwards::bury);
+  __builtin_unreachable();
+}
+
+[[gnu::flatten]] void worker::settle_left() noexcept {
+  if (std::exchange(afterwards_, afterwards::nothing) == afterwards::share) {
+    make_ready(*left_);
+    return;
+  }
+  checker::end(left_->checked);
+  take_stack(*left_);
+  left_->release();
+}
+
+void worker::note_end() noexcept {
+  count.finished.add();
+  if (owner_.stopping()) [[unlikely]]
+    owner_.note_end();
+}
+
+}  // namespace zsync::detail
