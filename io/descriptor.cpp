@@ -203,7 +203,6 @@ void descriptor::close() noexcept {
     }
   }
   if (used || used_locally) shut_down();
-  if (used_locally) here->flush();
   schedule_all(woken);
   leave();
 }
@@ -217,6 +216,7 @@ bool descriptor::let_go(engine& here, op_list& woken) noexcept {
       if (claim(*o)) woken.push_back(*o);
     }
   }
+  here.withdraw(*this);
   here.move_out(*this);
   home_.store(nullptr, std::memory_order_release);
   let_go_ = true;
@@ -248,10 +248,7 @@ void descriptor::receive_mail(engine& here) noexcept {
     delete this;
     return;
   }
-  if (used) {
-    shut_down();
-    here.flush();
-  }
+  if (used) shut_down();
   schedule_all(woken);
   leave();
   release();

@@ -30,8 +30,9 @@ class engine : public poller {
   // Hastens the completion of a submitted operation.
   virtual void cancel(op& o) noexcept { static_cast<void>(o); }
 
-  // The kernel has seen what was submitted: a descriptor's number may now be reused.
-  virtual void flush() noexcept {}
+  // `d` is closed, and its number may be reused at once: what was submitted for it and has not gone to the
+  // kernel yet never does, and ends with ECANCELED.
+  virtual void withdraw(const descriptor& d) noexcept { static_cast<void>(d); }
 
   // `d` stays open, but is no longer of interest; its lock is held. Any thread.
   virtual void forget(descriptor& d) noexcept { static_cast<void>(d); }

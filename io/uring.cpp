@@ -148,7 +148,7 @@ class uring final : public engine {
 
   void submit(op& o) noexcept override;
   void cancel(op& o) noexcept override;
-  void flush() noexcept override { ::io_uring_submit(&ring_); }
+  void withdraw(const descriptor& d) noexcept override;
 
  private:
   io_uring_sqe* entry() noexcept;
@@ -159,7 +159,7 @@ class uring final : public engine {
   bool send_cancel(op& o) noexcept;
   std::size_t reap() noexcept;
   void complete(op& o, int result) noexcept;
-  void enter(deadline until) noexcept;
+  int enter(deadline until) noexcept;
 
   io_uring ring_{};
   const int wake_;
@@ -310,6 +310,20 @@ void uring::cancel(op& o) noexcept {
   }
 }
 
+// Entries that the kernel has not taken are still ours, so this needs nothing of it.
+void uring::withdraw(const descriptor& d) noexcept {
+  const io_uring_sq& queue = ring_.sq;
+  for (unsigned at = IO_URING_READ_ONCE(*queue.khead); at != queue.sqe_tail; ++at) {
+    io_uring_sqe& e = queue.sqes[at & queue.ring_mask];
+    if (e.user_data == wake_tag || e.user_data == ignored_tag) continue;
+    op& o = *reinterpret_cast<op*>(e.user_data);
+    if (o.target != &d) continue;
+    ::io_uring_prep_nop(&e);
+    ::io_uring_sqe_set_data64(&e, ignored_tag);
+    complete(o, -ECANCELED);
+  }
+}
+
 void uring::complete(op& o, int result) noexcept {
   --in_kernel_;
   if (o.cancel_deferred) {
@@ -341,7 +355,8 @@ std::size_t uring::reap() noexcept {
   return count;
 }
 
-void uring::enter(deadline until) noexcept {
+// Below zero: the kernel took nothing.
+int uring::enter(deadline until) noexcept {
   const bool look_only = until == deadline::passed();
   clock::duration left = look_only ? clock::duration::zero() : until.remaining();
   // Nothing to hand over, nothing to fetch: no system call for a mere look.
@@ -349,19 +364,24 @@ void uring::enter(deadline until) noexcept {
   const bool work =
       ::io_uring_sq_ready(&ring_) != 0 || (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
   if (left <= clock::duration::zero()) {
-    if (work) ::io_uring_submit_and_get_events(&ring_);
-    return;
+    return work ? ::io_uring_submit_and_get_events(&ring_) : 0;
   }
   io_uring_cqe* c = nullptr;
-  if (until.is_never()) {
-    ::io_uring_submit_and_wait(&ring_, 1);
-    return;
-  }
+  if (until.is_never()) return ::io_uring_submit_and_wait(&ring_, 1);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
   __kernel_timespec t{};
   t.tv_sec = seconds.count();
   t.tv_nsec = (left - seconds).count();
-  ::io_uring_submit_and_wait_timeout(&ring_, &c, 1, &t, nullptr);
+  const int error = ::io_uring_submit_and_wait_timeout(&ring_, &c, 1, &t, nullptr);
+  return error == -ETIME ? 0 : error;
+}
+
+// The kernel refuses what is submitted, for want of memory most likely (EAGAIN, EBUSY). It stays in the queue
+// and goes with the next call; until then the processor is somebody else's.
+void rest(deadline until) noexcept {
+  constexpr clock::duration longest = std::chrono::milliseconds{1};
+  const timespec t{0, static_cast<long>(std::min(until.remaining(), longest).count())};
+  ::nanosleep(&t, nullptr);
 }
 
 // The ring's own descriptor will not do: whoever polls it is not told of completions whose work is deferred
@@ -392,8 +412,9 @@ void uring::wait(deadline until) {
   submit_deferred();
   // What has arrived already, or cannot be submitted before something is fetched, is no reason to sleep.
   const bool fetched = reap() != 0;
-  enter(fetched || deferred_first_ != nullptr ? deadline::passed() : until);
-  reap();
+  const int result = enter(fetched || deferred_first_ != nullptr ? deadline::passed() : until);
+  if (reap() == 0 && !fetched && result < 0 && result != -EINTR && until != deadline::passed()) [[unlikely]]
+    rest(until);
   read_mail();
 }
 

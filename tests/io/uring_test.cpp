@@ -6,12 +6,20 @@
 
 #include <zsync/zsync.hpp>
 
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <iostream>
 #include <vector>
@@ -36,6 +44,32 @@ void echo_once() {
   a.write_all("served");
   std::array<char, 6> buffer{};
   b.read_exact(buffer);
+}
+
+// From now on io_uring_enter that only submits, and does not ask for completions, says EBUSY.
+void refuse_submissions() {
+  const auto at = [](std::size_t offset) {
+    return sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<unsigned>(offset));
+  };
+  sock_filter program[] = {
+      at(offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 3),
+      at(offsetof(seccomp_data, args) + 3 * sizeof(__u64)),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 1, 0),  // IORING_ENTER_GETEVENTS
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EBUSY),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{std::size(program), program};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+    throw std::runtime_error("no seccomp filter");
+}
+
+std::chrono::microseconds processor_time() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  return std::chrono::seconds{used.ru_utime.tv_sec + used.ru_stime.tv_sec} +
+         std::chrono::microseconds{used.ru_utime.tv_usec + used.ru_stime.tv_usec};
 }
 
 class small_rings {
@@ -138,4 +172,65 @@ TEST_CASE("more cancellations than a ring of 8 entries holds all take effect", "
         for (auto& reader : readers) REQUIRE(reader.join());
       },
       {.workers = 1, .backend = io_backend::io_uring});
+}
+
+// What the closed descriptor's reader had asked for is still in the submission queue then, and must not reach
+// whoever has the number next.
+TEST_CASE("a read that the kernel has not seen yet ends with its descriptor", "[uring][close]") {
+  if (!has_uring()) return;
+  for (const bool refuses : {false, true}) {
+    for (const bool cancels : {false, true}) {
+      const auto result = zsync::test::run_in_child([&] {
+        if (refuses) refuse_submissions();
+        zsync::run(
+            [&] {
+              auto [a, b] = connect_pair();
+              const int number = a.native_handle();
+              std::array<char, 8> buffer{};
+              std::error_code ec;
+              zsync::fiber reader([&, &a = a] { a.read(buffer, ec); });
+              zsync::this_fiber::yield();
+              if (cancels) {
+                reader.cancel();
+                zsync::this_fiber::yield();
+              }
+              a.close();
+              int ends[2];
+              if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+                throw std::runtime_error("socketpair");
+              if (::fcntl(number, F_GETFD) >= 0 && ends[1] != number) throw std::runtime_error("not closed");
+              if (ends[1] == number) ends[1] = ::dup(number);
+              ::dup2(ends[0], number);
+              if (::write(ends[1], "theirs", 6) != 6) throw std::runtime_error("write");
+              zsync::this_fiber::sleep_for(5ms);
+              reader.join();
+              std::cout << ec.message() << ", " << ::recv(ends[0], buffer.data(), 8, MSG_DONTWAIT)
+                        << std::flush;
+            },
+            {.workers = 1, .backend = io_backend::io_uring});
+      });
+      INFO(result.err);
+      REQUIRE(result.out == "closed, 6");
+    }
+  }
+}
+
+TEST_CASE("a kernel that takes no submissions costs no processor time", "[uring]") {
+  if (!has_uring()) return;
+  zsync::test::child_options busy;
+  busy.forbidden_syscalls = {SYS_io_uring_enter};
+  busy.forbidden_errno = EBUSY;
+  const auto result = zsync::test::run_in_child(
+      [] {
+        zsync::run(
+            [] {
+              const auto before = processor_time();
+              zsync::this_fiber::sleep_for(300ms);
+              std::cout << (processor_time() - before < 100ms ? "idle" : "busy") << std::flush;
+            },
+            {.workers = 1, .backend = io_backend::io_uring});
+      },
+      busy);
+  INFO(result.err);
+  REQUIRE(result.out == "idle");
 }
