@@ -1,3 +1,4 @@
+#include <zsync/io/borrowed.hpp>
 #include <zsync/io/descriptor.hpp>
 #include <zsync/io/engine.hpp>
 #include <zsync/sched/wait.hpp>
@@ -52,7 +53,9 @@ descriptor_ptr descriptor_ptr::borrow(int fd, descriptor_kind kind) {
       return descriptor_ptr(known);
     }
   }
-  return descriptor_ptr(new descriptor(fd, kind, true));
+  auto* const d = new descriptor(fd, kind, true);
+  list_borrowed(*d);
+  return descriptor_ptr(d);
 }
 
 // ---- visitors and lists ----
@@ -85,7 +88,9 @@ void descriptor::leave() noexcept {
 }
 
 int descriptor::take_fd() noexcept {
-  if (!closed_.load(std::memory_order_relaxed) || !let_go_ || visitors_ != 0 || returned_) return -1;
+  if (!closed_.load(std::memory_order_relaxed) || !let_go_ || visitors_ != 0) return -1;
+  while (const waiter* const w = quiet_.claim_front()) schedule(*w->party);
+  if (returned_) return -1;
   returned_ = true;
   return fd_;
 }
@@ -176,7 +181,7 @@ void descriptor::claim_shared(op_list& woken) noexcept {
 }
 
 void descriptor::shut_down() noexcept {
-  if (is_socket()) ::shutdown(fd_, SHUT_RDWR);
+  if (is_socket() && !borrowed_) ::shutdown(fd_, SHUT_RDWR);
 }
 
 void descriptor::close() noexcept {
@@ -205,6 +210,18 @@ void descriptor::close() noexcept {
   if (used || used_locally) shut_down();
   schedule_all(woken);
   leave();
+}
+
+void descriptor::await_let_go() noexcept {
+  wait w(wait_kind::io_other, this, wait::uncancellable | wait::unscoped);
+  waiter me(w);
+  {
+    guard g(lock_);
+    if (let_go_ && visitors_ == 0) return;
+    if (!w.open()) return;
+    quiet_.push_back(me);
+  }
+  w.suspend();
 }
 
 // Under the lock, on the home's thread. True: somebody was using it.
@@ -273,6 +290,7 @@ void descriptor::evict(engine& here) noexcept {
 // The last reference is gone, so nobody uses it. The object itself ends on its home's thread, because an
 // event may have been fetched there that still names it.
 void descriptor::end() noexcept {
+  if (borrowed_) unlist_borrowed(*this);
   engine* const here = current_engine();
   bool elsewhere = false;
   int fd = -1;

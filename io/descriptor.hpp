@@ -14,6 +14,7 @@
 
 #include <zsync/io/op.hpp>
 #include <zsync/sched/spinlock.hpp>
+#include <zsync/sched/wait.hpp>
 #include <zsync/timer/clock.hpp>
 
 #include <atomic>
@@ -46,7 +47,8 @@ class descriptor {
   descriptor& operator=(const descriptor&) = delete;
 
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
-  // For who holds no reference, on the home's thread. False: the last one is gone, and the object ends soon.
+  // For who holds no reference, on the home's thread or under the lock of borrowed.cpp. False: the last one
+  // is gone, and the object ends soon.
   [[nodiscard]] bool retain_if_alive() noexcept {
     std::uint32_t count = references_.load(std::memory_order_relaxed);
     while (count != 0) {
@@ -67,8 +69,12 @@ class descriptor {
 
   // Any thread, any number of times. Wakes whoever waits. A socket that somebody uses is shut down, so that
   // the peer hears of it even while duplicates are alive; one that nobody uses is just closed, because it may
-  // have been handed to a child process.
+  // have been handed to a child process, and so is a borrowed one, because that is what its owner does.
   void close() noexcept;
+
+  // Once it is closed: until nobody uses the number any more, so that the owner of a borrowed one can give it
+  // back. Neither cancellation nor a deadline ends this.
+  void await_let_go() noexcept;
 
   // As close(), but the number stays open and is returned; -1 if it was closed already. Nobody may be using
   // it.
@@ -136,6 +142,8 @@ class descriptor {
   // The home is going away; wakes those who relied on it.
   void evict(engine& here) noexcept;
   descriptor* next_mail = nullptr;
+  descriptor* next_borrowed = nullptr;  // borrowed.cpp's
+  [[nodiscard]] bool borrowed() const noexcept { return borrowed_; }
 
   // Nanoseconds that a read or write may wait; relaxed, any thread.
   std::atomic<clock::rep> read_timeout{no_timeout.count()};
@@ -174,6 +182,7 @@ class descriptor {
   std::atomic<std::uint32_t> waiting_visitors_{0};  // changed under the lock, read by the home
   op_list shared_[2];
   int closing_signal_ = -1;
+  wait_queue quiet_;  // who waits until it is let go
   const bool borrowed_;
 };
 

@@ -1,3 +1,4 @@
+#include <zsync/io/borrowed.hpp>
 #include <zsync/io/engine.hpp>
 #include <zsync/io/offload.hpp>
 #include <zsync/io/perform.hpp>
@@ -11,6 +12,7 @@
 
 #include <array>
 #include <cerrno>
+#include <mutex>
 #include <vector>
 
 namespace zsync::posix {
@@ -40,9 +42,31 @@ ssize_t failed(int error) noexcept {
   return -1;
 }
 
+// Held while the mode of a descriptor is changed for the time of a call, and while it is asked for.
+std::mutex& mode_lock(int fd) noexcept {
+  static constinit std::array<std::mutex, 64> locks{};
+  return locks[static_cast<unsigned>(fd) % locks.size()];
+}
+
 bool nonblocking(int fd) noexcept {
+  const std::lock_guard hold(mode_lock(fd));
   const int mode = ::fcntl(fd, F_GETFL);
   return mode >= 0 && (mode & O_NONBLOCK) != 0;
+}
+
+// Makes a call that has no flag of its own for not waiting: its descriptor is non-blocking for that time.
+// Others see that only if they make such a call at the same time, and not through this library.
+template <class F>
+int call_without_blocking(int fd, F call) noexcept {
+  const std::lock_guard hold(mode_lock(fd));
+  const int mode = ::fcntl(fd, F_GETFL);
+  const bool changes = mode >= 0 && (mode & O_NONBLOCK) == 0;
+  if (changes) ::fcntl(fd, F_SETFL, mode | O_NONBLOCK);
+  const int result = call();
+  const int error = errno;
+  if (changes) ::fcntl(fd, F_SETFL, mode);
+  errno = error;
+  return result;
 }
 
 // The socket's own time-out, and not a scope's.
@@ -127,24 +151,13 @@ struct accept_arguments {
   int flags;
 };
 
-// accept() has no flag that keeps it from waiting, so it is asked only when somebody is there.
+// Asked only when somebody is there, for that is one system call less than to find nobody. By the time of the
+// accept somebody else may have taken him.
 std::int64_t accept_if_ready(op& o) noexcept {
   const auto& a = *static_cast<const accept_arguments*>(o.data);
   pollfd p{o.fd, POLLIN, 0};
   if (::poll(&p, 1, 0) == 0) return failed(EAGAIN);
-  return ::accept4(o.fd, a.address, a.length, a.flags);
-}
-
-// The mode matters only while connect() is called.
-int start_connect(int fd, const sockaddr* address, socklen_t length) noexcept {
-  const int mode = ::fcntl(fd, F_GETFL);
-  const bool changes = mode >= 0 && (mode & O_NONBLOCK) == 0;
-  if (changes) ::fcntl(fd, F_SETFL, mode | O_NONBLOCK);
-  const int result = ::connect(fd, address, length);
-  const int error = errno;
-  if (changes) ::fcntl(fd, F_SETFL, mode);
-  errno = error;
-  return result;
+  return call_without_blocking(o.fd, [&] { return ::accept4(o.fd, a.address, a.length, a.flags); });
 }
 
 bool wait_until(deadline until, std::error_code& ec) {
@@ -296,7 +309,7 @@ int connect(int fd, const sockaddr* address, socklen_t length) {
   if (!inside() || nonblocking(fd)) return ::connect(fd, address, length);
   constexpr auto retry = std::chrono::milliseconds{1};
   for (;;) {
-    if (start_connect(fd, address, length) == 0) return 0;
+    if (call_without_blocking(fd, [&] { return ::connect(fd, address, length); }) == 0) return 0;
     if (errno == EINPROGRESS || errno == EINTR) break;
     if (errno != EAGAIN) return -1;
     // A unix listener whose backlog is full.
@@ -319,13 +332,18 @@ int connect(int fd, const sockaddr* address, socklen_t length) {
   return o.failed() ? static_cast<int>(failed(static_cast<int>(-o.result))) : 0;
 }
 
-// Fibers of this worker that wait for it get EBADF.
 int close(int fd) {
   if (detail::engine* const here = inside() ? detail::current_engine() : nullptr) {
-    if (descriptor* const known = here->resident(fd); known != nullptr && known->retain_if_alive()) {
-      known->close();
-      known->release();
+    descriptor* const known = here->resident(fd);
+    if (known != nullptr && !known->borrowed() && known->retain_if_alive()) {
+      const descriptor_ptr owned(known);
+      owned->close();  // which gives the number back
+      return 0;
     }
+  }
+  while (const descriptor_ptr d = detail::find_borrowed(fd)) {
+    d->close();
+    d->await_let_go();
   }
   return ::close(fd);
 }

@@ -39,6 +39,7 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags);
 int accept(int fd, sockaddr* address, socklen_t* length);
 int accept4(int fd, sockaddr* address, socklen_t* length, int flags);
 int connect(int fd, const sockaddr* address, socklen_t length);
+// Fibers that wait for it, on whichever worker, get EBADF. Returns once they have let go of the number.
 int close(int fd);
 
 int poll(pollfd* set, nfds_t count, int timeout);

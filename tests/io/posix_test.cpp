@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -324,5 +325,101 @@ TEST_CASE("posix sleeps are as long as asked, and a cancelled fiber gets ECANCEL
           REQUIRE(errno == ETIMEDOUT);
         },
         options);
+  });
+}
+
+TEST_CASE("posix close wakes those who wait on whichever worker", "[posix][close]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [&] {
+          const int last = static_cast<int>(options.workers) - 1;
+          for (int round = 0; round < 50; ++round) {
+            sockets s;
+            std::atomic<int> begun{0};
+            const auto reader = [&] {
+              char byte = 0;
+              ++begun;
+              const ssize_t n = posix::read(s.ends[0], &byte, 1);
+              return n < 0 && errno == EBADF;
+            };
+            zsync::fiber first(zsync::spawn_options{.worker = last}, reader);
+            zsync::fiber second(zsync::spawn_options{.worker = 0}, reader);
+            while (begun != 2) zsync::this_fiber::yield();
+            if (round % 2 == 0) zsync::this_fiber::sleep_for(1ms);
+            const int duplicate = ::dup(s.ends[0]);
+            REQUIRE(posix::close(s.ends[0]) == 0);
+            REQUIRE(first.join());
+            REQUIRE(second.join());
+            // As with libc, the socket itself lives on as its duplicate.
+            REQUIRE(::write(s.ends[1], "x", 1) == 1);
+            char byte = 0;
+            REQUIRE(posix::read(duplicate, &byte, 1) == 1);
+            ::close(duplicate);
+            s.ends[0] = -1;
+          }
+        },
+        options);
+  });
+}
+
+TEST_CASE("of many who accept from a blocking listener none blocks his worker", "[posix]") {
+  matrix([](const zsync::runtime_options& options) {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof where;
+    REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&where), size) == 0);
+    REQUIRE(::listen(listener, 64) == 0);
+    REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&where), &size) == 0);
+    const auto to = zsync::socket_address::from_native(reinterpret_cast<const sockaddr*>(&where), size);
+    std::atomic<int> accepted{0};
+    std::atomic<bool> stop{false};
+    // Takes what the fibers were told of.
+    std::thread thief([&] {
+      const int own = ::dup(listener);
+      while (!stop) {
+        pollfd p{own, POLLIN, 0};
+        if (::poll(&p, 1, 0) != 1 || stop) continue;
+        const int fd = ::accept(own, nullptr, nullptr);
+        if (fd >= 0) ::close(fd);
+        accepted += fd >= 0;
+      }
+      ::close(own);
+    });
+    zsync::run(
+        [&] {
+          std::vector<zsync::fiber<>> acceptors;
+          for (unsigned i = 0; i < 4 * options.workers; ++i) {
+            acceptors.emplace_back(zsync::spawn_options{.worker = static_cast<int>(i % options.workers)},
+                                   [&] {
+                                     for (;;) {
+                                       const int fd = posix::accept(listener, nullptr, nullptr);
+                                       if (fd < 0) return;
+                                       ::close(fd);
+                                       ++accepted;
+                                     }
+                                   });
+          }
+          constexpr int at_once = 16;
+          for (int i = 1; i <= 100; ++i) {
+            std::vector<zsync::fiber<>> clients;
+            for (int c = 0; c < at_once; ++c) clients.emplace_back([&] { zsync::tcp_stream::connect(to); });
+            for (auto& one : clients) one.join();
+            while (accepted < i * at_once) zsync::this_fiber::sleep_for(20us);
+            for (unsigned w = 0; w < options.workers; ++w) {
+              zsync::fiber alive(zsync::spawn_options{.worker = static_cast<int>(w)}, [] {});
+              alive.join();
+            }
+          }
+          REQUIRE((::fcntl(listener, F_GETFL) & O_NONBLOCK) == 0);
+          posix::close(listener);
+          for (auto& one : acceptors) one.join();
+        },
+        options);
+    stop = true;
+    std::error_code ignored;
+    zsync::tcp_stream::connect(to, ignored);  // should it be waiting for one
+    thief.join();
   });
 }
