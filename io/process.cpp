@@ -3,6 +3,7 @@
 #include <zsync/io/pipe.hpp>
 #include <zsync/io/process.hpp>
 #include <zsync/io/unique_fd.hpp>
+#include <zsync/sched/scope.hpp>
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <new>
 #include <utility>
 
 extern char** environ;
@@ -49,6 +51,27 @@ class file_actions {
   void change_directory(const char* path) {
     check(::posix_spawn_file_actions_addchdir_np(&actions_, path), "spawn");
   }
+  // All above the standard three, also those that others forgot to mark as closed on exec.
+  void close_others() {
+#if ZSYNC_HAS_SPAWN_CLOSEFROM
+    check(::posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1), "spawn");
+#elif !defined(POSIX_SPAWN_CLOEXEC_DEFAULT)
+    // Those there are now; what another thread opens meanwhile without that mark escapes.
+    const long end = ::sysconf(_SC_OPEN_MAX);
+    for (int fd = STDERR_FILENO + 1; fd < end; ++fd) {
+      const int flags = ::fcntl(fd, F_GETFD);
+      if (flags < 0 || (flags & FD_CLOEXEC) != 0) continue;
+      check(::posix_spawn_file_actions_addclose(&actions_, fd), "spawn");
+    }
+#endif
+  }
+  void keep(int fd) {
+#if defined(POSIX_SPAWN_CLOEXEC_DEFAULT)
+    check(::posix_spawn_file_actions_addinherit_np(&actions_, fd), "spawn");
+#else
+    static_cast<void>(fd);
+#endif
+  }
   [[nodiscard]] const posix_spawn_file_actions_t* get() const noexcept { return &actions_; }
 
  private:
@@ -65,7 +88,11 @@ class spawn_attributes {
     sigfillset(&all);
     ::posix_spawnattr_setsigmask(&attributes_, &none);
     ::posix_spawnattr_setsigdefault(&attributes_, &all);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+#if defined(POSIX_SPAWN_CLOEXEC_DEFAULT)
+    flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
+#endif
+    ::posix_spawnattr_setflags(&attributes_, flags);
   }
   ~spawn_attributes() { ::posix_spawnattr_destroy(&attributes_); }
   spawn_attributes(const spawn_attributes&) = delete;
@@ -99,6 +126,7 @@ child_pipe make_pipe(bool child_reads) {
 descriptor_ptr connect_stream(child_stream how, int number, file_actions& actions,
                               std::vector<unique_fd>& keep) {
   if (how == child_stream::null) actions.open_null(number);
+  if (how == child_stream::inherit) actions.keep(number);
   if (how != child_stream::pipe) return {};
   child_pipe p = make_pipe(number == STDIN_FILENO);
   // Out of the way of the three numbers, which dup2 would otherwise overwrite before it has read them.
@@ -130,6 +158,18 @@ pid_t wait_for(pid_t pid, int& raw) noexcept {
   return ended;
 }
 
+// Lifts the deadline scopes around what has to be waited for in any case.
+class no_deadlines {
+ public:
+  no_deadlines() noexcept : lifted_(std::exchange(detail::innermost_deadline(), nullptr)) {}
+  ~no_deadlines() { detail::innermost_deadline() = lifted_; }
+  no_deadlines(const no_deadlines&) = delete;
+  no_deadlines& operator=(const no_deadlines&) = delete;
+
+ private:
+  detail::deadline_frame* const lifted_;
+};
+
 }  // namespace
 
 process process::spawn(const std::vector<std::string>& arguments, const process_options& options) {
@@ -142,6 +182,7 @@ process process::spawn(const std::vector<std::string>& arguments, const process_
   child.out_ = read_half(connect_stream(options.out, STDOUT_FILENO, actions, keep));
   child.err_ = read_half(connect_stream(options.err, STDERR_FILENO, actions, keep));
   if (!options.directory.empty()) actions.change_directory(options.directory.c_str());
+  actions.close_others();
   std::vector<char*> argv = pointers_to(arguments);
   std::vector<char*> env;
   if (options.environment) env = pointers_to(*options.environment);
@@ -228,11 +269,25 @@ process& process::operator=(process&& other) noexcept {
 
 process::~process() { end(); }
 
+// A killed process ends soon, but has its memory to give back before, or a device to wait for.
 void process::end() noexcept {
   if (pid_ <= 0) return;
   ::kill(pid_, SIGKILL);
   int raw = 0;
-  wait_for(pid_, raw);  // a killed process ends at once
+  pid_t ended = 0;
+  do ended = ::waitpid(pid_, &raw, WNOHANG);
+  while (ended < 0 && errno == EINTR);
+  if (ended == 0) {
+    const cancellation_shield no_cancellation;
+    const no_deadlines unlimited;
+    std::error_code ec;
+    try {
+      wait(ec);
+    } catch (const std::bad_alloc&) {
+      ec = std::make_error_code(std::errc::not_enough_memory);
+    }
+    if (ec) wait_for(pid_, raw);
+  }
   pid_ = -1;
 }
 

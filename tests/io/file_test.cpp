@@ -4,6 +4,7 @@
 
 #include <zsync/zsync.hpp>
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -224,6 +225,54 @@ TEST_CASE("a child process runs with its streams as pipes", "[process]") {
           sleeping.kill(SIGTERM);
           REQUIRE(sleeping.wait().signal == SIGTERM);
           auto forgotten = zsync::process::spawn({"sleep", "60"});  // killed by its destructor
+        },
+        options);
+  });
+}
+
+TEST_CASE("a child process has the three streams and no other descriptor", "[process]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          const int forgotten = ::fcntl(STDERR_FILENO, F_DUPFD, 50);  // not closed on exec
+          auto child = zsync::process::spawn({"ls", "/proc/self/fd"}, {.out = zsync::child_stream::pipe});
+          const std::string seen = child.out().read_all();
+          ::close(forgotten);
+          REQUIRE(seen == "0\n1\n2\n3\n");  // the last is how it reads the folder
+          REQUIRE(child.wait().success());
+        },
+        options);
+  });
+}
+
+TEST_CASE("the end of a child process that takes its time keeps no worker", "[process]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          // Its memory takes the kernel some milliseconds.
+          const std::string program =
+              "import time; b = b'x' * (1 << 27); print(len(b), flush=True); time.sleep(60)";
+          auto child = zsync::process::spawn({"python3", "-c", program}, {.out = zsync::child_stream::pipe});
+          REQUIRE(child.out().read_until('\n') == "134217728\n");
+          bool stop = false;
+          int turns = 0;
+          const zsync::spawn_options here{.worker = 0};
+          zsync::fiber other(here, [&] {
+            while (!stop) {
+              ++turns;
+              zsync::this_fiber::yield();
+            }
+          });
+          zsync::fiber ending(here, [&turns, c = std::move(child)]() mutable {
+            const zsync::deadline_scope passed(0ms);  // a destructor has to wait all the same
+            zsync::this_fiber::yield();
+            const int before = turns;
+            c = {};
+            return turns - before;
+          });
+          const int meanwhile = ending.join();
+          stop = true;
+          REQUIRE(meanwhile > 0);
         },
         options);
   });
