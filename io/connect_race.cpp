@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <chrono>
 #include <mutex>
+#include <system_error>
+#include <utility>
 
 namespace zsync::detail {
 namespace {
@@ -35,6 +37,23 @@ descriptor_ptr connect_one(const socket_address& to, std::error_code& ec) {
 
 bool gives_up(std::error_code ec) noexcept { return ec == std::errc::operation_canceled; }
 
+class race;
+
+// What a fiber calls that tries one address. It reports to the race however it ends: also if it never begins,
+// because there is no stack for its fiber, or runs out of memory.
+class attempt {
+ public:
+  attempt(race& of, const socket_address& to) noexcept : race_(&of), to_(to) {}
+  attempt(attempt&& other) noexcept : race_(std::exchange(other.race_, nullptr)), to_(other.to_) {}
+  ~attempt();
+
+  void operator()();
+
+ private:
+  race* race_;  // nullptr: has reported
+  socket_address to_;
+};
+
 class race {
  public:
   explicit race(std::vector<socket_address> addresses) : addresses_(std::move(addresses)) {}
@@ -61,13 +80,15 @@ class race {
       const std::lock_guard hold(lock_);
       before = ended_;
     }
-    attempts_.push_back(spawn([this, to = addresses_[index]] {
-      std::error_code ec;
-      report(connect_one(to, ec), ec);
-    }));
+    try {
+      attempts_.push_back(spawn(attempt(*this, addresses_[index])));
+    } catch (const std::system_error&) {
+      // The attempt has died with its fiber, and reported.
+    }
     return before;
   }
 
+  friend class attempt;
   void report(descriptor_ptr connected, std::error_code ec) {
     std::unique_lock hold(lock_);
     ++ended_;
@@ -109,6 +130,16 @@ class race {
   wait_queue waiting_;
   std::vector<fiber<void>> attempts_;  // the caller's own
 };
+
+attempt::~attempt() {
+  if (race_ != nullptr) race_->report({}, std::make_error_code(std::errc::not_enough_memory));
+}
+
+void attempt::operator()() {
+  std::error_code ec;
+  descriptor_ptr connected = connect_one(to_, ec);
+  std::exchange(race_, nullptr)->report(std::move(connected), ec);
+}
 
 }  // namespace
 

@@ -3,13 +3,19 @@
 #include "io/connections.hpp"
 #include "support/catch.hpp"
 #include "support/matrix.hpp"
+#include "support/subprocess.hpp"
 
+#include <zsync/io/connect_race.hpp>
 #include <zsync/zsync.hpp>
 
+#include <sys/resource.h>
+
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <new>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -87,4 +93,30 @@ TEST_CASE("a child process that finds no memory is not started, or ended", "[pro
 
 TEST_CASE("a look-up that finds no memory says so, and those after it are answered", "[resolve][memory]") {
   in_want_of_memory([] { zsync::resolve("localhost", "80"); });
+}
+
+TEST_CASE("an attempt to connect for which there is no stack has failed", "[tcp][memory]") {
+  if (zsync::test::sanitized) return;  // their shadow does not fit into the limit
+  const auto result = zsync::test::run_in_child([] {
+    const auto gone = zsync::test::listen_anywhere().local_address();  // nobody listens there any more
+    const rlimit limit{1UL << 31, 1UL << 31};
+    ::setrlimit(RLIMIT_AS, &limit);
+    zsync::run(
+        [&] {
+          // The attempt is what first needs one stack more than there was before.
+          std::vector<zsync::fiber<>> parked;
+          std::error_code ec;
+          for (int i = 0; i < 100; ++i) {
+            zsync::detail::connect_first({gone, gone}, ec);
+            if (ec == std::errc::not_enough_memory) break;
+            parked.emplace_back([] { zsync::this_fiber::park(); });
+            zsync::this_fiber::yield();
+          }
+          std::fputs(ec.message().c_str(), stdout);
+        },
+        {.workers = 1, .stack_size = 64 << 20});
+  });
+  INFO(result.err);
+  REQUIRE(!result.timed_out);
+  REQUIRE(result.out == "Cannot allocate memory");
 }
