@@ -126,19 +126,21 @@ TEST_CASE("fibers for which there are no stacks fail in their joins, drop what t
     for (int round = 0; round < 3; ++round) {
       auto owned = std::make_shared<int>();
       int refused = 0, without = 0, ran = 0;
+      std::atomic<bool> all_asked = false;
       own.block_on([&] {
         std::vector<zsync::fiber<int>> all;
         for (int i = 0; i < 400; ++i) {
           try {
-            all.push_back(zsync::spawn([owned] {
-              zsync::this_fiber::sleep_for(100ms);
+            all.push_back(zsync::spawn([owned, &all_asked] {
+              while (!all_asked) zsync::this_fiber::sleep_for(1ms);
               return 1;
             }));
           } catch (const std::system_error& e) {
             if (e.code() == std::errc::not_enough_memory) ++refused;
           }
-          if (i % 50 == 0) zsync::this_fiber::yield();
+          if (i % 50 == 49) zsync::this_fiber::sleep_for(1ms);  // those before begin, or find no stack
         }
+        all_asked = true;
         for (auto& f : all) {
           try {
             ran += f.join();
