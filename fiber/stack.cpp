@@ -25,6 +25,9 @@ constexpr std::size_t shallow = 16 * 1024;
 // So many free stacks may hold deep pages, because they are likely to be used again at once.
 constexpr std::size_t untrimmed_max = 64;
 
+// So many free stacks of a size stay warm, however long nobody needs them.
+constexpr std::size_t warm_max = 64;
+
 #if defined(MADV_GUARD_INSTALL)
 constexpr int guard_install = MADV_GUARD_INSTALL;
 #else
@@ -71,6 +74,12 @@ void trim(const stack& memory) noexcept {
   if (lowest != end) ::madvise(lowest, static_cast<std::size_t>(end - lowest), MADV_DONTNEED);
 }
 
+// Under a lock, for readers without one.
+void change(std::atomic<std::size_t>& figure, int by) noexcept {
+  figure.store(figure.load(std::memory_order_relaxed) + static_cast<std::size_t>(by),
+               std::memory_order_relaxed);
+}
+
 bool guard_pages_work() noexcept {
 #if defined(__linux__)
   const std::size_t size = page_size();
@@ -103,6 +112,8 @@ struct stack_pool::size_class {
   std::vector<slab> slabs;
   std::size_t carved_of_last = 0;  // stacks of the last slab that were handed out at least once
   std::size_t trimmed = 0;         // of the free ones, from the oldest on, hold no deep pages
+  std::size_t emptied = 0;         // of the free ones, from the oldest on, hold nothing at all
+  std::size_t unused = 0;          // so many were free at all times of this period: the oldest
   std::vector<stack> free;         // capacity for every carved stack, so that release() cannot fail
 };
 
@@ -124,7 +135,11 @@ stack stack_pool::allocate(std::size_t size) noexcept try {
   if (!sizes.free.empty()) {
     const stack reused = sizes.free.back();
     sizes.free.pop_back();
-    sizes.trimmed = std::min(sizes.trimmed, sizes.free.size());
+    const std::size_t left = sizes.free.size();
+    if (sizes.emptied <= left) change(holding_, -1);
+    sizes.emptied = std::min(sizes.emptied, left);
+    sizes.trimmed = std::min(sizes.trimmed, left);
+    sizes.unused = std::min(sizes.unused, left);
     return reused;
   }
   if ((sizes.slabs.empty() || sizes.carved_of_last == sizes.slabs.back().count) && !grow(sizes)) {
@@ -152,8 +167,28 @@ void stack_pool::release(const stack& memory) noexcept {
   const std::lock_guard hold(mutex_);
   size_class& sizes = class_of(static_cast<std::size_t>(end - memory.bottom));
   sizes.free.push_back(memory);
+  change(holding_, 1);
   if (sizes.free.size() - sizes.trimmed > untrimmed_max) trim(sizes.free[sizes.trimmed++]);
   exhausted_.store(false, std::memory_order_relaxed);
+}
+
+void stack_pool::begin_period() noexcept {
+  const std::lock_guard hold(mutex_);
+  for (const auto& sizes : classes_) sizes->unused = sizes->free.size();
+}
+
+bool stack_pool::return_unused(std::size_t n) noexcept {
+  const std::lock_guard hold(mutex_);
+  for (const auto& sizes : classes_) {
+    while (sizes->emptied + warm_max < sizes->unused) {
+      if (n-- == 0) return true;
+      const stack& oldest = sizes->free[sizes->emptied++];
+      ::madvise(oldest.bottom, static_cast<std::size_t>(end_of(oldest) - oldest.bottom), MADV_DONTNEED);
+      sizes->trimmed = std::max(sizes->trimmed, sizes->emptied);
+      change(holding_, -1);
+    }
+  }
+  return false;
 }
 
 bool stack_pool::recovers(std::size_t size) noexcept {

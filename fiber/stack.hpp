@@ -39,7 +39,8 @@ std::size_t touched_bytes(const stack& memory) noexcept;
 // splits mappings, of which the kernel allows some 65,000.
 enum class guard_kind : std::uint8_t { guard_pages, protection };
 
-// Thread-safe. Memory goes back to the kernel when the pool dies, the touched pages of deep stacks earlier.
+// Thread-safe. Memory goes back to the kernel when the pool dies; earlier the touched pages of deep stacks,
+// and all of those that were not needed for a while.
 class stack_pool {
  public:
   static constexpr std::size_t guard_size = 64 * 1024;
@@ -68,6 +69,14 @@ class stack_pool {
     if (exhausted_.load(std::memory_order_relaxed)) exhausted_.store(false, std::memory_order_relaxed);
   }
 
+  // Free stacks that hold memory; a moment's truth.
+  [[nodiscard]] std::size_t holding() const noexcept { return holding_.load(std::memory_order_relaxed); }
+  // From here on the pool notes which free stacks nobody needs.
+  void begin_period() noexcept;
+  // Empties up to `n` of those that were not needed since begin_period(), and all but a few of each size.
+  // True: there may be more.
+  bool return_unused(std::size_t n) noexcept;
+
   // Calls back with every slot ever carved, with the pool locked.
   void for_each_slot(const std::function<void(stack_slot&)>& visit);
 
@@ -91,6 +100,7 @@ class stack_pool {
   guard_kind guards_;
   std::atomic<bool> exhausted_{false};
   std::atomic<std::size_t> carved_{0};
+  std::atomic<std::size_t> holding_{0};  // changed under the lock
 };
 
 }  // namespace zsync::detail

@@ -8,6 +8,7 @@
 #include <zsync/sched/sentinel.hpp>
 #include <zsync/sched/spinlock.hpp>
 #include <zsync/sched/stack_meter.hpp>
+#include <zsync/sched/stack_tidying.hpp>
 #include <zsync/sched/stats.hpp>
 #include <zsync/sched/wait.hpp>
 #include <zsync/sched/worker.hpp>
@@ -82,6 +83,7 @@ class scheduler {
   }
   [[nodiscard]] stack_meter* meter() noexcept { return meter_.get(); }  // nullptr: nobody asked for it
   [[nodiscard]] stack_pool& stacks() noexcept { return stacks_; }
+  [[nodiscard]] stack_tidying& tidying() noexcept { return tidying_; }
   [[nodiscard]] helper_pool& helpers() noexcept { return *helpers_; }
   [[nodiscard]] runtime_stats stats() const;
 
@@ -98,6 +100,7 @@ class scheduler {
   overflow_watch overflows_{&current_fiber};
   std::unique_ptr<stack_meter> meter_;
   stack_pool stacks_;
+  stack_tidying tidying_{stacks_};
   std::unique_ptr<helper_pool> helpers_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::atomic<std::uint64_t> admitted_{0};   // from other threads

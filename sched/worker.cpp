@@ -102,7 +102,11 @@ std::size_t worker::run_round() noexcept {
   if (sweep_.load(std::memory_order_relaxed)) answer();
   while (fiber_control* const f = newborns_.take_oldest()) ready_.push_back(*f);
   while (fiber_control* const f = owner_.take_injected()) ready_.push_back(*f);
-  if (ready_.empty() && shared_.empty()) return 0;
+  if (ready_.empty() && shared_.empty()) {
+    deadline unbounded;
+    owner_.tidying().before_sleep(now_, unbounded);
+    return 0;
+  }
   while (fiber_control* const f = shared_.take_oldest()) ready_.push_back(*f);
   ready_.push_back(root_);
   suspend();

@@ -117,14 +117,15 @@ fiber_control* worker::steal() noexcept {
 // pays no fence for that: the nap, while others are awake, finds it.
 void worker::sleep(bool only_a_nap) noexcept {
   if (spin_ != clock::duration::zero() && spin()) return;
+  deadline until = timers_.next();
+  if (owner_.tidying().before_sleep(now_, until)) return pass();
   const clock::time_point before = now_;
   const bool alone = owner_.idle.fetch_add(1, std::memory_order_relaxed) + 1 == owner_.size();
   state_.store(sleeping, std::memory_order_seq_cst);
   bool work = !inbox_.empty() || sweep_.load(std::memory_order_seq_cst) || owner_.has_injected();
   for (unsigned i = 0; i < owner_.size() && !work; ++i) work = owner_.at(i).surplus() != 0;
-  io_->wait(work                   ? deadline::passed()
-            : only_a_nap && !alone ? tightest(timers_.next(), deadline::after(nap))
-                                   : timers_.next());
+  if (only_a_nap && !alone) until = tightest(until, deadline::after(nap));
+  io_->wait(work ? deadline::passed() : until);
   state_.store(awake, std::memory_order_relaxed);
   owner_.idle.fetch_sub(1, std::memory_order_relaxed);
   owner_.note_awake();

@@ -88,3 +88,53 @@ TEST_CASE("a million parked fibers cost 4.6 KiB each and few mappings", "[stress
   CHECK(each <= 4710);  // bytes: 4.6 KiB
   CHECK(maps <= 500);
 }
+
+TEST_CASE("the memory of a burst of fibers goes back once nobody needs it", "[stress]") {
+  if (test::sanitized) return;
+  const auto result = test::run_in_child([] {
+    zsync::run(
+        [] {
+          constexpr std::size_t count = 20'000;
+          constexpr std::size_t mib = std::size_t{1} << 20;
+          const auto burst = [] {
+            std::vector<zsync::fiber<>> fibers;
+            std::size_t begun = 0;
+            for (std::size_t i = 0; i < count; ++i) {
+              fibers.emplace_back([&begun] {
+                volatile char touched[12'000];
+                for (std::size_t k = 0; k < sizeof(touched); k += 1000) touched[k] = 1;
+                ++begun;
+                zsync::this_fiber::park();
+              });
+            }
+            while (begun < count) zsync::this_fiber::yield();
+            for (auto& one : fibers) one.cancel();
+          };
+          burst();
+          const std::size_t after = resident_bytes();
+          // A second in which all are needed again keeps them.
+          for (int i = 0; i < 15; ++i) {
+            burst();
+            zsync::this_fiber::sleep_for(std::chrono::milliseconds{100});
+          }
+          const bool kept = resident_bytes() > after / 10 * 9;
+          for (int i = 0; i < 100 && resident_bytes() > after / 4; ++i)
+            zsync::this_fiber::sleep_for(std::chrono::milliseconds{100});
+          burst();  // on stacks that were emptied
+          std::printf("%d %d %d", after > count * 12'000, kept, resident_bytes() > after / 10 * 9);
+          for (int i = 0; i < 100 && resident_bytes() > after / 4; ++i)
+            zsync::this_fiber::sleep_for(std::chrono::milliseconds{100});
+          std::printf(" %zu", (after - resident_bytes()) / mib);
+        },
+        {.workers = 1});
+  });
+  CAPTURE(result.err, result.out);
+  REQUIRE(result.exit_code == 0);
+  int held = 0, kept = 0, again = 0;
+  std::size_t returned = 0;  // MiB
+  REQUIRE(std::sscanf(result.out.c_str(), "%d %d %d %zu", &held, &kept, &again, &returned) == 4);
+  CHECK(held == 1);
+  CHECK(kept == 1);
+  CHECK(again == 1);
+  CHECK(returned >= 200);
+}
