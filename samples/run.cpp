@@ -28,15 +28,15 @@ int list() {
 }
 
 // CLI11 knows unknown subcommands only as surplus arguments, which would make a poor message.
-void check_name(int argc, char** argv) {
-  if (argc < 2) throw usage_problem{"no sample named; `zsync-run list` shows them all"};
-  const std::string name = argv[1];
-  if (name == "-h" || name == "--help") return;
+void check_name(const std::vector<std::string>& words) {
+  if (words.empty()) throw usage_problem{"no sample named; `zsync-run list` shows them all"};
+  const std::string& name = words[0];
+  if (name == "-h" || name == "--help" || name == "--version") return;
   if (name.starts_with('-')) {
     throw usage_problem{
         "the name of a sample comes first, then its options; `zsync-run list` shows them all"};
   }
-  std::vector<std::string> names{"list"};
+  std::vector<std::string> names{"list", "help"};
   for (const auto& entry : catalogue()) names.push_back(entry.name);
   if (std::find(names.begin(), names.end(), name) != names.end()) return;
   const auto close = closest(name, names);
@@ -70,12 +70,22 @@ int launch(const std::string& name, sample& program, const runtime_flags& flags)
   }
 }
 
-int parse_and_launch(int argc, char** argv) {
-  check_name(argc, argv);
+// As many tools have it: `help` is --help, and `help NAME` that of the sample.
+std::vector<std::string> without_help_command(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.empty() || words[0] != "help") return words;
+  words.erase(words.begin());
+  words.push_back("--help");
+  return words;
+}
+
+int parse_and_launch(const std::vector<std::string>& words) {
+  check_name(words);
   CLI::App app("Runs the samples of zsync.", "zsync-run");
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   app.add_subcommand("list", "Names the samples, with a line each");
+  app.set_version_flag("--version", "zsync " ZSYNC_VERSION ", built by " ZSYNC_COMPILER);
 
   runtime_flags flags;
   std::vector<std::unique_ptr<sample>> programs;
@@ -88,11 +98,11 @@ int parse_and_launch(int argc, char** argv) {
   // Last, because subcommands would inherit it.
   app.footer("`zsync-run NAME --help` shows the options of a sample.");
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 wants them so
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    const std::string name = argv[1];  // of a sample, or `list`: check_name() saw to it
+    const std::string& name = words[0];  // of a sample, or `list`: check_name() saw to it
     throw usage_problem{name + ": " + error.what() + "; see `zsync-run " + name + " --help`"};
   }
   for (std::size_t i = 0; i != programs.size(); ++i) {
@@ -107,7 +117,7 @@ int parse_and_launch(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return samples::parse_and_launch(argc, argv);
+    return samples::parse_and_launch(samples::without_help_command(argc, argv));
   } catch (const samples::usage_problem& problem) {
     std::cerr << "zsync-run: " << problem.message << '\n';
     return samples::usage_error;

@@ -29,6 +29,15 @@ void check_refused(const std::vector<std::string>& arguments, const std::string&
 
 }  // namespace
 
+TEST_CASE("help is --help, of the whole or of a sample, and --version names what it was built from",
+          "[launcher]") {
+  CHECK(zsync_run({"help"}).out == zsync_run({"--help"}).out);
+  const child_result of_one = zsync_run({"help", "echo-server"});
+  CHECK(of_one.exit_code == 0);
+  CHECK(of_one.out == zsync_run({"echo-server", "--help"}).out);
+  CHECK_THAT(zsync_run({"--version"}).out, Catch::Matchers::StartsWith("zsync 0."));
+}
+
 TEST_CASE("list names each sample with a line", "[launcher]") {
   const child_result result = zsync_run({"list"});
   CHECK(result.exit_code == 0);
