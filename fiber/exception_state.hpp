@@ -3,6 +3,16 @@
 
 #include <cxxabi.h>
 
+#include <cstddef>
+
+#if defined(_LIBCPP_VERSION)
+// Exported by libc++abi, and not declared in its header.
+namespace __cxxabiv1 {
+struct __cxa_eh_globals;
+extern "C" __cxa_eh_globals* __cxa_get_globals();
+}  // namespace __cxxabiv1
+#endif
+
 namespace zsync::detail {
 
 // What __cxa_get_globals() points at, in the Itanium C++ ABI (libstdc++ and libc++abi alike): the stack of
