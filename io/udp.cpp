@@ -1,3 +1,4 @@
+#include <zsync/io/portable.hpp>
 #include <zsync/io/udp.hpp>
 
 #include <netinet/in.h>
@@ -49,51 +50,119 @@ void set_name(msghdr& message, const socket_address& to) noexcept {
 
 // ---- several at once ----
 
+// Room for one number that goes with a message: how large its segments are.
+struct alignas(cmsghdr) segment_control {
+  std::array<char, CMSG_SPACE(sizeof(int))> bytes;
+};
+
 struct message_batch {
-  std::array<mmsghdr, batch_max> messages{};
+  std::array<detail::counted_message, batch_max> messages{};
   std::array<iovec, batch_max> vectors{};
+  std::array<segment_control, batch_max> controls;
   unsigned count = 0;
 };
 
 std::int64_t send_batch(op& o) noexcept {
   auto& b = *static_cast<message_batch*>(o.data);
-  return ::sendmmsg(o.fd, b.messages.data(), b.count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return detail::send_messages(o.fd, b.messages.data(), b.count, MSG_DONTWAIT | detail::no_sigpipe);
 }
 
 std::int64_t receive_batch(op& o) noexcept {
   auto& b = *static_cast<message_batch*>(o.data);
-  return ::recvmmsg(o.fd, b.messages.data(), b.count, MSG_DONTWAIT, nullptr);
+  return detail::receive_messages(o.fd, b.messages.data(), b.count, MSG_DONTWAIT);
 }
 
 // ---- segments ----
 
+constexpr std::size_t offload_max = 65'000;  // bytes of one message that is cut into datagrams
+
 #if defined(UDP_SEGMENT)
-std::size_t send_offloaded(const descriptor_ptr& d, const_buffer data, std::size_t segment,
-                           const socket_address& to, std::error_code& ec) {
-  iovec vector{const_cast<std::byte*>(data.data()), data.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(std::uint16_t))> control{};
-  msghdr message{};
-  set_name(message, to);
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
+void set_segment(msghdr& message, segment_control& control, std::size_t size) noexcept {
+  message.msg_control = control.bytes.data();
+  message.msg_controllen = CMSG_SPACE(sizeof(std::uint16_t));
   cmsghdr* const c = CMSG_FIRSTHDR(&message);
   c->cmsg_level = IPPROTO_UDP;
   c->cmsg_type = UDP_SEGMENT;
   c->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-  const auto size = static_cast<std::uint16_t>(segment);
-  std::memcpy(CMSG_DATA(c), &size, sizeof size);
+  const auto segment = static_cast<std::uint16_t>(size);
+  std::memcpy(CMSG_DATA(c), &segment, sizeof segment);
+}
+
+std::size_t send_offloaded(const descriptor_ptr& d, const_buffer data, std::size_t segment,
+                           const socket_address& to, std::error_code& ec) {
+  iovec vector{const_cast<std::byte*>(data.data()), data.size()};
+  segment_control control;
+  msghdr message{};
+  set_name(message, to);
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  set_segment(message, control, segment);
   op o(op_kind::send_message, direction::out, &message, 1);
   return send_now(d, o, ec);
 }
 #endif
+
+// How large the segments are of which the kernel has made this message; 0: it is one datagram.
+std::size_t segment_of(msghdr& message) noexcept {
+#if defined(UDP_GRO)
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO) continue;
+    int size = 0;
+    std::memcpy(&size, CMSG_DATA(c), sizeof size);
+    return static_cast<std::size_t>(size);
+  }
+#else
+  static_cast<void>(message);
+#endif
+  return 0;
+}
 
 // What says that there is no such offload here, rather than that sending failed.
 bool lacks_offload(std::error_code ec) noexcept {
   return ec == std::errc::invalid_argument || ec == std::errc::io_error ||
          ec == std::errc::no_protocol_option || ec == std::errc::operation_not_supported ||
          ec == std::errc::message_size;
+}
+
+// How many from `at` on can go as one: of one size, but for the last one, and to one peer.
+std::size_t joined(std::span<const outgoing_datagram> all, std::size_t at) noexcept {
+  const std::size_t size = all[at].data.size();
+  std::size_t total = size;
+  std::size_t n = 1;
+  while (size != 0 && at + n < all.size()) {
+    const outgoing_datagram& next = all[at + n];
+    const std::size_t more = next.data.size();
+    if (more == 0 || more > size || total + more > offload_max || next.to != all[at].to) break;
+    total += more;
+    ++n;
+    if (more < size) break;
+  }
+  return n;
+}
+
+// At most batch_max of them. How many datagrams went out.
+std::size_t send_batches(const descriptor_ptr& d, std::span<const outgoing_datagram> datagrams, bool offload,
+                         std::error_code& ec) {
+  message_batch b;
+  std::array<std::size_t, batch_max> counts;  // datagrams of each message
+  for (std::size_t i = 0; i < datagrams.size(); i += counts[b.count++]) {
+    const std::size_t n = counts[b.count] = offload ? joined(datagrams, i) : 1;
+    for (std::size_t j = i; j < i + n; ++j) {
+      b.vectors[j] = {const_cast<std::byte*>(datagrams[j].data.data()), datagrams[j].data.size()};
+    }
+    msghdr& message = b.messages[b.count].msg_hdr;
+    set_name(message, datagrams[i].to);
+    message.msg_iov = &b.vectors[i];
+    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(n);
+#if defined(UDP_SEGMENT)
+    if (n > 1) set_segment(message, b.controls[b.count], datagrams[i].data.size());
+#endif
+  }
+  op o(&send_batch, direction::out, &b);
+  const std::size_t messages = send_now(d, o, ec);
+  std::size_t sent = 0;
+  for (std::size_t i = 0; i < messages; ++i) sent += counts[i];
+  return sent;
 }
 
 }  // namespace
@@ -200,17 +269,14 @@ std::size_t udp_socket::recv_from(mutable_buffer to, socket_address& from) {
 std::size_t udp_socket::send_many(std::span<const outgoing_datagram> datagrams, std::error_code& ec) {
   ec.clear();
   if (!usable(stream_descriptor(), ec) || datagrams.empty()) return 0;
-  message_batch b;
-  b.count = static_cast<unsigned>(std::min(datagrams.size(), batch_max));
-  for (std::size_t i = 0; i < b.count; ++i) {
-    b.vectors[i] = {const_cast<std::byte*>(datagrams[i].data.data()), datagrams[i].data.size()};
-    msghdr& message = b.messages[i].msg_hdr;
-    set_name(message, datagrams[i].to);
-    message.msg_iov = &b.vectors[i];
-    message.msg_iovlen = 1;
+  const auto first = datagrams.first(std::min(datagrams.size(), batch_max));
+#if defined(UDP_SEGMENT)
+  if (joined(first, 0) > 1) {
+    const std::size_t n = send_batches(stream_descriptor(), first, true, ec);
+    if (!ec || !lacks_offload(ec)) return n;
   }
-  op o(&send_batch, direction::out, &b);
-  return send_now(stream_descriptor(), o, ec);
+#endif
+  return send_batches(stream_descriptor(), first, false, ec);
 }
 std::size_t udp_socket::send_many(std::span<const outgoing_datagram> datagrams) {
   std::error_code ec;
@@ -232,12 +298,15 @@ std::size_t udp_socket::recv_many(std::span<incoming_datagram> datagrams, std::e
     message.msg_namelen = sizeof names[i];
     message.msg_iov = &b.vectors[i];
     message.msg_iovlen = 1;
+    message.msg_control = b.controls[i].bytes.data();
+    message.msg_controllen = b.controls[i].bytes.size();
   }
   op o(&receive_batch, direction::in, &b);
   const std::size_t n = receive_now(stream_descriptor(), o, ec);
   for (std::size_t i = 0; i < n; ++i) {
-    const msghdr& message = b.messages[i].msg_hdr;
-    datagrams[i].size = b.messages[i].msg_len;
+    msghdr& message = b.messages[i].msg_hdr;
+    datagrams[i].segment = segment_of(message);
+    datagrams[i].size = static_cast<std::size_t>(b.messages[i].msg_len);
     datagrams[i].truncated = (message.msg_flags & MSG_TRUNC) != 0;
     datagrams[i].from =
         socket_address::from_native(static_cast<const sockaddr*>(message.msg_name), message.msg_namelen);
@@ -260,7 +329,7 @@ std::size_t udp_socket::send_segments(const_buffer data, std::size_t segment, co
     return 0;
   }
 #if defined(UDP_SEGMENT)
-  if (data.size() > segment && data.size() <= 65'000) {
+  if (data.size() > segment && data.size() <= offload_max) {
     const std::size_t n = send_offloaded(stream_descriptor(), data, segment, to, ec);
     if (!ec || !lacks_offload(ec)) return n;
   }
@@ -286,6 +355,14 @@ std::size_t udp_socket::send_segments(const_buffer data, std::size_t segment, co
 }
 
 // ---- options ----
+
+void udp_socket::set_receive_coalescing(bool on) {
+#if defined(UDP_GRO)
+  set(IPPROTO_UDP, UDP_GRO, on ? 1 : 0, "set_receive_coalescing");
+#else
+  if (on) throw_if(std::make_error_code(std::errc::operation_not_supported), "set_receive_coalescing");
+#endif
+}
 
 bool udp_socket::is_v6() const { return local_address().kind() == socket_address::family::v6; }
 

@@ -23,6 +23,9 @@ struct incoming_datagram {
   std::size_t size = 0;  // of what is in the buffer
   socket_address from{};
   bool truncated = false;  // it did not fit
+  // Not zero: the kernel has joined several of this size, the last one perhaps shorter; only if allowed by
+  // set_receive_coalescing().
+  std::size_t segment = 0;
 };
 
 struct bind_options {
@@ -64,7 +67,8 @@ class udp_socket : public descriptor_owner, public socket_calls<udp_socket> {
   std::size_t recv_from(mutable_buffer to, socket_address& from);
 
   // Several with one system call, at most 64. Waits for room for the first, or for the first to arrive;
-  // returns how many were sent, or received.
+  // returns how many were sent, or received. Of those to send, neighbours of one size to one peer go through
+  // the network stack as one where the kernel has segmentation offload.
   std::size_t send_many(std::span<const outgoing_datagram> datagrams, std::error_code& ec);
   std::size_t send_many(std::span<const outgoing_datagram> datagrams);
   std::size_t recv_many(std::span<incoming_datagram> datagrams, std::error_code& ec);
@@ -75,6 +79,11 @@ class udp_socket : public descriptor_owner, public socket_calls<udp_socket> {
   std::size_t send_segments(const_buffer data, std::size_t segment, const socket_address& to,
                             std::error_code& ec);
   std::size_t send_segments(const_buffer data, std::size_t segment, const socket_address& to);
+
+  // Lets the kernel join datagrams that came from one peer with one size (UDP_GRO), for recv_many() with
+  // buffers of up to 64 KiB: see incoming_datagram::segment. Other calls would return them joined as well.
+  // operation_not_supported where there is no such thing.
+  void set_receive_coalescing(bool on);
 
   // `interface_index` 0: the system chooses.
   void join(const ip_address& group, unsigned interface_index = 0);

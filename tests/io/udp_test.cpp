@@ -105,6 +105,82 @@ TEST_CASE("a large buffer is cut into datagrams", "[udp]") {
   });
 }
 
+TEST_CASE("datagrams of one size to one peer are sent as one, and received as one on request", "[udp]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          auto server = anywhere();
+          auto other = anywhere();
+          auto client = anywhere();
+          server.set_receive_coalescing(true);
+          // Ten of 1000 bytes and one of 300; one more of 300, which may not be joined; one to somebody else.
+          std::vector<std::string> texts;
+          for (int i = 0; i < 12; ++i) texts.emplace_back(i < 10 ? 1000 : 300, static_cast<char>('a' + i));
+          std::vector<zsync::outgoing_datagram> out;
+          for (const auto& text : texts) out.push_back({text, server.local_address()});
+          out.push_back({"for you", other.local_address()});
+          out.push_back({"", server.local_address()});
+          REQUIRE(client.send_many(out) == out.size());
+          std::array<char, 16> small{};
+          REQUIRE(other.recv(small) == 7);
+          std::string expected;
+          for (const auto& text : texts) expected += text;
+          std::string received;
+          std::size_t messages = 0;
+          std::size_t largest = 0;
+          std::vector<char> memory(4 * 65536);
+          while (received.size() < expected.size()) {
+            std::array<zsync::incoming_datagram, 4> in{};
+            for (std::size_t i = 0; i < 4; ++i) in[i].buffer = {memory.data() + i * 65536, 65536};
+            const std::size_t n = server.recv_many(in);
+            for (std::size_t i = 0; i < n; ++i) {
+              REQUIRE(!in[i].truncated);
+              received.append(memory.data() + i * 65536, in[i].size);
+              if (in[i].size > 1000) REQUIRE(in[i].segment == 1000);
+              largest = std::max(largest, in[i].size);
+              ++messages;
+            }
+          }
+          REQUIRE(received == expected);
+          REQUIRE(largest == 10'300);
+          REQUIRE(messages <= 3);
+          server.set_receive_coalescing(false);
+          REQUIRE(client.send_many(std::span(out).first(3)) == 3);
+          std::vector<char> one(2000);
+          // The empty one, unless it came with the others.
+          std::size_t n = server.recv(one);
+          if (n == 0) n = server.recv(one);
+          REQUIRE(n == 1000);
+        },
+        options);
+  });
+}
+
+TEST_CASE("datagrams that no offload takes are sent all the same", "[udp]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          auto server = anywhere();
+          server.set_receive_buffer_size(1 << 20);
+          auto client = anywhere();
+          // Larger than a packet of the loopback interface, which the offload refuses; each is fragmented.
+          const std::string large(65'500, 'l');
+          const std::string small(30'000, 's');
+          const std::array<zsync::outgoing_datagram, 3> out{
+              zsync::outgoing_datagram{small, server.local_address()},
+              zsync::outgoing_datagram{small, server.local_address()},
+              zsync::outgoing_datagram{large, server.local_address()}};
+          std::size_t sent = 0;
+          while (sent < out.size()) sent += client.send_many(std::span(out).subspan(sent));
+          std::vector<char> buffer(70'000);
+          REQUIRE(server.recv(buffer) == small.size());
+          REQUIRE(server.recv(buffer) == small.size());
+          REQUIRE(server.recv(buffer) == large.size());
+        },
+        options);
+  });
+}
+
 TEST_CASE("a datagram to nobody is a refusal at the next call", "[udp]") {
   matrix([](const zsync::runtime_options& options) {
     zsync::run(
