@@ -1,5 +1,6 @@
 #include <zsync/io/copy.hpp>
 #include <zsync/io/perform.hpp>
+#include <zsync/io/portable.hpp>
 #include <zsync/io/sigpipe.hpp>
 #include <zsync/io/unique_fd.hpp>
 
@@ -34,7 +35,7 @@ struct between {
   unique_fd reader, writer;
   bool open() noexcept {
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return false;
+    if (open_pipe(ends) != 0) return false;
     reader.reset(ends[0]);
     writer.reset(ends[1]);
     return true;

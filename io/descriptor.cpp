@@ -3,7 +3,6 @@
 #include <zsync/io/engine.hpp>
 #include <zsync/sched/wait.hpp>
 
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -43,6 +42,7 @@ descriptor_ptr descriptor_ptr::adopt(int fd, descriptor_kind kind) {
     return_fd(fd);
     throw std::bad_alloc();
   }
+  if (no_sigpipe == 0 && d->is_socket()) silence(fd);
   return descriptor_ptr(d);
 }
 
@@ -196,7 +196,7 @@ void descriptor::close() noexcept {
     used = visitors_ != 0;
     ++visitors_;  // the closer itself, so that the number stays valid until it has been shut down
     claim_shared(woken);
-    if (closing_signal_ >= 0) ::eventfd_write(closing_signal_, 1);
+    closing_signal_.raise();
     engine* const home = home_.load(std::memory_order_relaxed);
     if (home == nullptr) {
       let_go_ = true;
@@ -261,7 +261,6 @@ void descriptor::receive_mail(engine& here) noexcept {
     ++visitors_;  // keeps the number valid until it has been shut down
   }
   if (end_now) {
-    if (closing_signal_ >= 0) ::close(closing_signal_);
     delete this;
     return;
   }
@@ -311,7 +310,6 @@ void descriptor::end() noexcept {
   }
   return_fd(fd);
   if (elsewhere) return;
-  if (closing_signal_ >= 0) ::close(closing_signal_);
   delete this;
 }
 
@@ -336,10 +334,7 @@ int descriptor::give_up() noexcept {
 
 int descriptor::closing_signal() noexcept {
   guard g(lock_);
-  if (closing_signal_ < 0) {
-    closing_signal_ = ::eventfd(closed_.load(std::memory_order_relaxed) ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
-  }
-  return closing_signal_;
+  return closing_signal_.open(closed_.load(std::memory_order_relaxed));
 }
 
 }  // namespace zsync::detail

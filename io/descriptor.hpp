@@ -13,6 +13,7 @@
 #pragma once
 
 #include <zsync/io/op.hpp>
+#include <zsync/io/portable.hpp>
 #include <zsync/sched/spinlock.hpp>
 #include <zsync/sched/wait.hpp>
 #include <zsync/timer/clock.hpp>
@@ -132,7 +133,7 @@ class descriptor {
   std::uint32_t generation = 0;  // under the lock, and the home's thread
   [[nodiscard]] spinlock& lock() noexcept { return lock_; }
 
-  // An eventfd that is readable once this is closed, for threads that poll(2) what cannot be shut down.
+  // A descriptor that is readable once this is closed, for threads that poll(2) what cannot be shut down.
   [[nodiscard]] int closing_signal() noexcept;
 
   // ---- for engines ----
@@ -181,7 +182,7 @@ class descriptor {
   std::uint32_t visitors_ = 0;
   std::atomic<std::uint32_t> waiting_visitors_{0};  // changed under the lock, read by the home
   op_list shared_[2];
-  int closing_signal_ = -1;
+  flag_descriptor closing_signal_;
   wait_queue quiet_;  // who waits until it is let go
   const bool borrowed_;
 };

@@ -1,6 +1,7 @@
 #include <zsync/io/file.hpp>
 #include <zsync/io/offload.hpp>
 #include <zsync/io/perform.hpp>
+#include <zsync/io/portable.hpp>
 #include <zsync/io/stream.hpp>
 
 #include <algorithm>
@@ -139,7 +140,7 @@ file_info file::stat(std::error_code& ec) const {
   info.is_directory = S_ISDIR(s.st_mode);
   info.is_regular = S_ISREG(s.st_mode);
   info.permissions = s.st_mode & 07777u;
-  info.modified = std::int64_t{s.st_mtim.tv_sec} * 1'000'000'000 + s.st_mtim.tv_nsec;
+  info.modified = detail::modified_at(s);
   return info;
 }
 file_info file::stat() const {

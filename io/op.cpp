@@ -1,4 +1,5 @@
 #include <zsync/io/op.hpp>
+#include <zsync/io/portable.hpp>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -49,13 +50,13 @@ std::int64_t call(op& o) noexcept {
     case op_kind::receive:
       return ::recv(o.fd, o.data, o.size, o.flags | MSG_DONTWAIT);
     case op_kind::send:
-      return ::send(o.fd, o.data, o.size, o.flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+      return ::send(o.fd, o.data, o.size, o.flags | MSG_DONTWAIT | no_sigpipe);
     case op_kind::receive_message:
       return ::recvmsg(o.fd, static_cast<msghdr*>(o.data), o.flags | MSG_DONTWAIT);
     case op_kind::send_message:
-      return ::sendmsg(o.fd, static_cast<const msghdr*>(o.data), o.flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+      return ::sendmsg(o.fd, static_cast<const msghdr*>(o.data), o.flags | MSG_DONTWAIT | no_sigpipe);
     case op_kind::accept:
-      return ::accept4(o.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      return accept_connection(o.fd, nullptr, nullptr);
     case op_kind::connect:
       return o.connecting ? end_connect(o) : start_connect(o);
     case op_kind::ready:
@@ -67,7 +68,7 @@ std::int64_t call(op& o) noexcept {
     case op_kind::write_at:
       return ::pwrite(o.fd, o.data, o.size, o.offset);
     case op_kind::sync_file:
-      return o.flags != 0 ? ::fdatasync(o.fd) : ::fsync(o.fd);
+      return o.flags != 0 ? sync_data(o.fd) : ::fsync(o.fd);
   }
   return -1;
 }

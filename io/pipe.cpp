@@ -1,5 +1,6 @@
 #include <zsync/io/perform.hpp>
 #include <zsync/io/pipe.hpp>
+#include <zsync/io/portable.hpp>
 #include <zsync/io/unique_fd.hpp>
 
 #include <fcntl.h>
@@ -24,7 +25,7 @@ descriptor_ptr share(int fd) {
 
 pipe_ends pipe() {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) detail::fail({errno, std::system_category()}, "pipe");
+  if (detail::open_pipe(ends) != 0) detail::fail({errno, std::system_category()}, "pipe");
   unique_fd second(ends[1]);
   read_half reader(descriptor_ptr::adopt(ends[0], descriptor_kind::other));
   return {std::move(reader), write_half(descriptor_ptr::adopt(second.release(), descriptor_kind::other))};

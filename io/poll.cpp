@@ -1,8 +1,9 @@
-// The descriptors go into an epoll instance of their own, and the fiber waits until that is readable: one
-// wait for any number of them, on any engine.
-#include <zsync/io/offload.hpp>
+// The descriptors go into an epoll instance or a kqueue of their own, and the fiber waits until that is
+// readable: one wait for any number of them, on any engine.
 #include <zsync/io/perform.hpp>
 #include <zsync/io/poll.hpp>
+#include <zsync/io/portable.hpp>
+#include <zsync/sched/error.hpp>
 #include <zsync/sched/worker.hpp>
 
 #include <algorithm>
@@ -12,6 +13,8 @@
 
 #if defined(__linux__)
 #include <sys/epoll.h>
+#else
+#include <sys/event.h>
 #endif
 
 namespace zsync::detail {
@@ -19,7 +22,7 @@ namespace {
 
 int look(std::span<pollfd> set, std::error_code& ec) noexcept {
   int n = 0;
-  do n = ::poll(set.data(), set.size(), 0);
+  do n = ::poll(set.data(), static_cast<nfds_t>(set.size()), 0);
   while (n < 0 && errno == EINTR);
   if (n < 0) ec = {errno, std::system_category()};
   return n;
@@ -53,8 +56,29 @@ std::error_code add(int epoll, const pollfd& p, std::span<const pollfd> set) noe
   return {errno, std::system_category()};
 }
 
+int open_set() noexcept { return ::epoll_create1(EPOLL_CLOEXEC); }
+#else
+std::error_code add(int kqueue, const pollfd& p, std::span<const pollfd>) noexcept {
+  if (p.fd < 0) return {};
+  for (const auto& [asked, filter] :
+       {std::pair{POLLIN | POLLPRI, short{EVFILT_READ}}, std::pair{POLLOUT, short{EVFILT_WRITE}}}) {
+    struct kevent e {};
+    EV_SET(&e, static_cast<std::uintptr_t>(p.fd), filter, EV_ADD, 0, 0, nullptr);
+    if ((p.events & asked) != 0 && ::kevent(kqueue, &e, 1, nullptr, 0, nullptr) != 0)
+      return {errno, std::system_category()};
+  }
+  return {};
+}
+
+int open_set() noexcept {
+  const int fd = ::kqueue();
+  if (fd >= 0) close_on_exec(fd);
+  return fd;
+}
+#endif
+
 descriptor_ptr make_set(std::span<const pollfd> set, std::error_code& ec) {
-  const int fd = ::epoll_create1(EPOLL_CLOEXEC);
+  const int fd = open_set();
   if (fd < 0) {
     ec = {errno, std::system_category()};
     return {};
@@ -76,28 +100,28 @@ int poll_several(std::span<pollfd> set, deadline until, std::error_code& ec) {
   }
   return -1;
 }
-#else
-int poll_several(std::span<pollfd> set, deadline until, std::error_code& ec) {
-  const auto left = until.is_never() ? clock::duration{-1'000'000} : until.remaining();
-  const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-  return offload(ec, [&] {
-    return ::poll(set.data(), static_cast<nfds_t>(set.size()), static_cast<int>(milliseconds));
-  });
+
+int poll_on_thread(std::span<pollfd> set, deadline until, std::error_code& ec) {
+  const deadline_frame* const frame = innermost_deadline();
+  const deadline scope = frame != nullptr ? frame->until : deadline::never();
+  const deadline end = tightest(until, scope);
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end.remaining()).count();
+    const int limit = end.is_never() ? -1 : static_cast<int>(std::min<std::int64_t>(left, 1'000'000));
+    const int n = ::poll(set.data(), static_cast<nfds_t>(set.size()), limit);
+    if (n > 0) return n;
+    if (n < 0 && errno != EINTR) ec = {errno, std::system_category()};
+    if (!ec && end.has_passed() && end == scope) ec = error::deadline_expired;
+    if (ec || end.has_passed()) return ec ? -1 : 0;
+  }
 }
-#endif
 
 }  // namespace
 
 int poll_many(std::span<pollfd> set, deadline until, std::error_code& ec) {
   ec.clear();
   if (const int n = look(set, ec); n != 0 || until.has_passed()) return n;
-  if (current_fiber() == nullptr) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until.remaining()).count();
-    const int limit = until.is_never() ? -1 : static_cast<int>(std::min<std::int64_t>(left, 1'000'000));
-    const int n = ::poll(set.data(), set.size(), limit);
-    if (n < 0 && errno != EINTR) ec = {errno, std::system_category()};
-    return n;
-  }
+  if (current_fiber() == nullptr) return poll_on_thread(set, until, ec);
   if (set.empty()) {
     ec = pause(until.is_never() ? clock::duration::max() : until.remaining());
     return ec ? -1 : 0;

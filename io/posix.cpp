@@ -4,6 +4,7 @@
 #include <zsync/io/perform.hpp>
 #include <zsync/io/plain_io.hpp>
 #include <zsync/io/poll.hpp>
+#include <zsync/io/portable.hpp>
 #include <zsync/io/posix.hpp>
 #include <zsync/sched/worker.hpp>
 
@@ -157,7 +158,7 @@ std::int64_t accept_if_ready(op& o) noexcept {
   const auto& a = *static_cast<const accept_arguments*>(o.data);
   pollfd p{o.fd, POLLIN, 0};
   if (::poll(&p, 1, 0) == 0) return failed(EAGAIN);
-  return call_without_blocking(o.fd, [&] { return ::accept4(o.fd, a.address, a.length, a.flags); });
+  return call_without_blocking(o.fd, [&] { return detail::accept_with(o.fd, a.address, a.length, a.flags); });
 }
 
 bool wait_until(deadline until, std::error_code& ec) {
@@ -262,7 +263,7 @@ ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* fr
 
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   if (!inside()) return ::sendmsg(fd, message, flags);
-  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(::sendmsg(fd, message, flags | MSG_NOSIGNAL));
+  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(::sendmsg(fd, message, flags | detail::no_sigpipe));
   msghdr part = *message;
   return write_whole(fd, message->msg_iov, static_cast<int>(message->msg_iovlen), flags,
                      [&](iovec* v, int n) {
@@ -297,7 +298,7 @@ ssize_t send(int fd, const void* buffer, std::size_t size, int flags) {
 }
 
 int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
-  if (!inside()) return ::accept4(fd, address, length, flags);
+  if (!inside()) return detail::accept_with(fd, address, length, flags);
   accept_arguments arguments{address, length, flags};
   op o(&accept_if_ready, direction::in, &arguments);
   return static_cast<int>(run(fd, o, descriptor_kind::socket, wait_kind::io_accept));

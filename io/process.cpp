@@ -1,13 +1,13 @@
 #include <zsync/io/offload.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/pipe.hpp>
+#include <zsync/io/portable.hpp>
 #include <zsync/io/process.hpp>
 #include <zsync/io/unique_fd.hpp>
 #include <zsync/sched/scope.hpp>
 
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,7 +15,17 @@
 #include <new>
 #include <utility>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#define ZSYNC_ENVIRON (*_NSGetEnviron())  // a dynamic library does not see `environ`
+#else
 extern char** environ;
+#define ZSYNC_ENVIRON environ
+#endif
 
 namespace zsync {
 namespace {
@@ -112,7 +122,7 @@ struct child_pipe {
 
 child_pipe make_pipe(bool child_reads) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) check(errno, "pipe");
+  if (detail::open_pipe(ends, true) != 0) check(errno, "pipe");
   unique_fd reader(ends[0]);
   unique_fd writer(ends[1]);
   unique_fd& own = child_reads ? writer : reader;
@@ -191,7 +201,7 @@ process process::spawn(const std::vector<std::string>& arguments, const process_
   int error = 0;
   detail::offload(ec, [&] {
     error = ::posix_spawnp(&child.pid_, argv[0], actions.get(), attributes.get(), argv.data(),
-                           options.environment ? env.data() : environ);
+                           options.environment ? env.data() : ZSYNC_ENVIRON);
     if (error != 0) child.pid_ = -1;
     return 0;
   });

@@ -4,6 +4,7 @@
 //   free (pipe -1) --claimed under the mutex--> used: signals set last --> signals cleared first,
 //                                               then no handler inside --> pipe closed, free
 #include <zsync/io/perform.hpp>
+#include <zsync/io/portable.hpp>
 #include <zsync/io/signal.hpp>
 #include <zsync/io/unique_fd.hpp>
 
@@ -134,8 +135,7 @@ struct signal_set::registration {
 
 signal_set::signal_set(std::initializer_list<int> signals) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
-    throw std::system_error(errno, std::system_category(), "pipe");
+  if (detail::open_pipe(ends) != 0) throw std::system_error(errno, std::system_category(), "pipe");
   unique_fd writer(ends[1]);
   adopt(detail::descriptor_ptr::adopt(ends[0], detail::descriptor_kind::other));
   registration_ = std::make_unique<registration>(signals, std::move(writer));

@@ -1,4 +1,5 @@
 #include <zsync/io/perform.hpp>
+#include <zsync/io/portable.hpp>
 #include <zsync/io/socket.hpp>
 #include <zsync/sched/error.hpp>
 
@@ -67,7 +68,7 @@ socket_address ask(const descriptor_ptr& d, name_call call, std::error_code& ec)
 
 descriptor_ptr make_socket(int family, int type, descriptor_kind kind, std::error_code& ec) {
   ec.clear();
-  const int fd = ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd = open_socket(family, type);
   if (fd >= 0) return descriptor_ptr::adopt(fd, kind);
   ec = last_error();
   return {};

@@ -1,10 +1,10 @@
 #include <zsync/io/perform.hpp>
 #include <zsync/io/plain_io.hpp>
+#include <zsync/io/portable.hpp>
 #include <zsync/io/sigpipe.hpp>
 #include <zsync/io/stream.hpp>
 
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -199,9 +199,9 @@ struct file_part {
 };
 
 std::int64_t send_part(op& o) noexcept {
-  auto& part = *static_cast<file_part*>(o.data);
+  const auto& part = *static_cast<const file_part*>(o.data);
   return without_sigpipe(
-      [&] { return ::sendfile(o.fd, part.file, &part.position, std::min(part.count, sendfile_max)); });
+      [&] { return send_from_file(o.fd, part.file, part.position, std::min(part.count, sendfile_max)); });
 }
 
 }  // namespace
@@ -217,6 +217,7 @@ std::size_t send_file(const descriptor_ptr& d, int file, std::uint64_t offset, s
     ec = perform(*d, o, wait_kind::io_write, d->write_timeout.load(std::memory_order_relaxed));
     if (ec || o.result == 0) break;  // 0: the end of the file
     part.count -= static_cast<std::size_t>(o.result);
+    part.position += static_cast<off_t>(o.result);
   }
   return count - part.count;
 }

@@ -1,3 +1,4 @@
+#include <zsync/io/portable.hpp>
 #include <zsync/io/unix.hpp>
 
 #include <fcntl.h>
@@ -26,6 +27,8 @@ void take_descriptors(msghdr& message, std::vector<unique_fd>& to) {
     std::vector<unique_fd> owned;
     owned.reserve(count);  // before anything else can throw, each has an owner
     for (std::size_t i = 0; i < count; ++i) owned.emplace_back(numbers[i]);
+    if (received_close_on_exec == 0)
+      std::ranges::for_each(owned, [](const unique_fd& d) { close_on_exec(d.get()); });
     std::ranges::move(owned, std::back_inserter(to));
   }
 }
@@ -52,8 +55,7 @@ std::error_code last_error() noexcept { return {errno, std::system_category()}; 
 
 std::pair<descriptor_ptr, descriptor_ptr> socket_pair(int type) {
   int ends[2];
-  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
-    fail(last_error(), "socketpair");
+  if (open_socket_pair(AF_UNIX, type, ends) != 0) fail(last_error(), "socketpair");
   unique_fd second(ends[1]);
   descriptor_ptr first = descriptor_ptr::adopt(ends[0], descriptor_kind::socket);
   return {std::move(first), descriptor_ptr::adopt(second.release(), descriptor_kind::socket)};
@@ -115,7 +117,7 @@ std::size_t receive_with_descriptors(const descriptor_ptr& d, mutable_buffer dat
     message.msg_name = &name;
     message.msg_namelen = sizeof name;
   }
-  op o(op_kind::receive_message, direction::in, &message, 1, MSG_CMSG_CLOEXEC);
+  op o(op_kind::receive_message, direction::in, &message, 1, received_close_on_exec);
   ec = perform(*d, o, wait_kind::io_read, d->read_timeout.load(std::memory_order_relaxed));
   if (ec) return 0;
   take_descriptors(message, descriptors);
