@@ -2,7 +2,9 @@
 
 #include <cxxabi.h>
 #include <dlfcn.h>
+#if defined(__linux__)
 #include <ucontext.h>
+#endif
 #include <unistd.h>
 #include <unwind.h>
 

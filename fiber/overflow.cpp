@@ -134,8 +134,8 @@ alternate_stack::~alternate_stack() {
 
 void alternate_stack::enter() noexcept {
   if (memory_ == nullptr) {
-    void* const memory = ::mmap(nullptr, alternate_size, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* const memory =
+        ::mmap(nullptr, alternate_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return;
     memory_ = memory;
   }

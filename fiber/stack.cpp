@@ -222,10 +222,10 @@ bool stack_pool::grow(size_class& sizes) {
   if (sizes.free.capacity() < capacity) sizes.free.reserve(2 * capacity);
   if (sizes.slabs.size() == sizes.slabs.capacity()) sizes.slabs.reserve(2 * sizes.slabs.size() + 1);
   auto slots = std::make_unique<stack_slot[]>(count);
-#if defined(MAP_STACK)
+#if defined(__linux__)
   constexpr int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
 #else
-  constexpr int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  constexpr int kind = MAP_PRIVATE | MAP_ANONYMOUS;  // elsewhere MAP_STACK is memory that grows by itself
 #endif
   void* const memory = ::mmap(nullptr, pitch * count, PROT_READ | PROT_WRITE, kind, -1, 0);
   if (memory == MAP_FAILED) return false;
