@@ -151,6 +151,60 @@ TEST_CASE("more operations than a ring of 8 entries holds all complete", "[uring
   }
 }
 
+TEST_CASE("a million operations go through a ring of 8 entries, each once", "[uring][slow]") {
+  if (!has_uring()) return;
+  const small_rings small;
+  static constexpr std::uint64_t wanted = zsync::test::sanitized ? 100'000 : 1'000'000;
+  for (const unsigned workers : {1u, 4u}) {
+    zsync::run(
+        [] {
+          constexpr std::uint64_t fibers = 100;
+          // Half of them read from a file, which always goes through the ring; the others from connections
+          // whose peer has yet to write.
+          char name[] = "/tmp/zsync-uring-XXXXXX";
+          zsync::file bytes(zsync::unique_fd(::mkstemp(name)));
+          ::unlink(name);
+          std::string content(65536, ' ');
+          for (std::size_t i = 0; i < content.size(); ++i) content[i] = zsync::test::byte_at(i);
+          bytes.write_all(content);
+          std::vector<zsync::fiber<std::uint64_t>> all;
+          for (std::uint64_t f = 0; f < fibers / 2; ++f) {
+            all.push_back(zsync::spawn([&, f] {
+              std::uint64_t right = 0;
+              for (std::uint64_t i = 0; i < wanted / fibers; ++i) {
+                const std::size_t at = (f * 7919 + i * 31) % content.size();
+                char byte = 0;
+                right += bytes.read_at(at, {&byte, 1}) == 1 && byte == content[at];
+              }
+              return right;
+            }));
+          }
+          for (std::uint64_t f = 0; f < fibers / 2; ++f) {
+            all.push_back(zsync::spawn([] {
+              auto [a, b] = connect_pair();
+              zsync::fiber other([&s = b] {
+                std::uint64_t i = 0;
+                for (char byte = 0; s.read({&byte, 1}) == 1; ++i) s.write({&byte, 1});
+              });
+              std::uint64_t right = 0;
+              for (std::uint64_t i = 0; i < wanted / fibers / 2; ++i) {
+                char byte = zsync::test::byte_at(i);
+                a.write({&byte, 1});
+                byte = 0;
+                if (a.read({&byte, 1}) == 1 && byte == zsync::test::byte_at(i)) right += 2;
+              }
+              a.close();
+              return right;
+            }));
+          }
+          std::uint64_t sum = 0;
+          for (auto& one : all) sum += one.join();
+          REQUIRE(sum == wanted);
+        },
+        {.workers = workers, .backend = io_backend::io_uring});
+  }
+}
+
 TEST_CASE("more cancellations than a ring of 8 entries holds all take effect", "[uring][cancel]") {
   if (!has_uring()) return;
   const small_rings small;
