@@ -171,12 +171,13 @@ class uring final : public engine {
   op* deferred_last_ = nullptr;
 };
 
-void fill(io_uring_sqe& e, const op& o) noexcept {
+void fill(io_uring_sqe& e, const op& o, const engine& here) noexcept {
   const auto size = static_cast<unsigned>(std::min<std::size_t>(o.size, 0x7ffff000));
   const auto flags = static_cast<unsigned>(o.flags);
   // A visitor knows nothing of what the descriptor's own worker expects.
   const bool expected_to_wait =
-      o.side == direction::out || (o.listed == op::local && o.target->expects(o.side) == expectation::empty);
+      o.side == direction::out ||
+      (o.target != nullptr && o.target->is_home(&here) && o.target->expects(o.side) == expectation::empty);
   const auto priority = static_cast<std::uint16_t>(expected_to_wait ? IORING_RECVSEND_POLL_FIRST : 0);
   switch (o.kind) {
     case op_kind::read:
@@ -248,7 +249,7 @@ void uring::submit(op& o) noexcept {
     o.at = op::deferred;
     return defer(o);
   }
-  fill(*e, o);
+  fill(*e, o, *this);
   ::io_uring_sqe_set_data(e, &o);
   o.at = op::in_kernel;
   ++in_kernel_;
