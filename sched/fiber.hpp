@@ -189,6 +189,8 @@ requires detail::is_callable_not_options<F>
 explicit fiber(F&&, Args&&...)->fiber<detail::spawn_result<F, Args...>>;
 template <class F, class... Args>
 explicit fiber(const spawn_options&, F&&, Args&&...) -> fiber<detail::spawn_result<F, Args...>>;
+template <class F, class... Args>  // without it clang 14 takes temporary options for the function
+explicit fiber(spawn_options&&, F&&, Args&&...)->fiber<detail::spawn_result<F, Args...>>;
 
 // As the constructors of fiber.
 template <class F, class... Args>
