@@ -7,6 +7,7 @@
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/this_fiber.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <string>
@@ -56,8 +57,8 @@ class dice {
 
 // Its move constructor throws when told to; it knows how many of them live.
 struct fragile {
-  static inline int alive = 0;
-  static inline int moves_left = -1;  // then the next one throws; -1: never
+  static inline std::atomic<int> alive = 0;
+  static inline std::atomic<int> moves_left = -1;  // then the next one throws; -1: never
 
   explicit fragile(int v) : value(v) { ++alive; }
   fragile(fragile&& other) : value(other.value) {

@@ -62,19 +62,21 @@ TEST_CASE("unlock gives the mutex to the oldest waiter", "[mutex]") {
 }
 
 TEST_CASE("try_lock neither waits nor yields", "[mutex]") {
-  run([] {
-    mutex m;
-    bool ran = false;
-    auto other = spawn([&] { ran = true; });
-    CHECK(m.try_lock());
-    CHECK_FALSE(m.try_lock());
-    CHECK_FALSE(ran);
-    m.unlock();
-    CHECK(m.try_lock());
-    m.unlock();
-    CHECK_FALSE(ran);
-    other.join();
-  });
+  run(
+      [] {
+        mutex m;
+        std::atomic<bool> ran = false;
+        auto other = spawn([&] { ran = true; });
+        CHECK(m.try_lock());
+        CHECK_FALSE(m.try_lock());
+        CHECK_FALSE(ran);
+        m.unlock();
+        CHECK(m.try_lock());
+        m.unlock();
+        CHECK_FALSE(ran);
+        other.join();
+      },
+      {.workers = 1});
 }
 
 TEST_CASE("locking is not a cancellation point", "[mutex]") {

@@ -273,10 +273,10 @@ TEST_CASE("a cancellation from a plain thread, at any moment, ends the fiber onc
       });
       while (round % 2 == 0 && !begun) std::this_thread::yield();
       std::thread other([&] { victim.cancel(); });
+      other.join();  // a handle is for one at a time
       CHECK(ends_cancelled([&] {
         if (!victim.join_for(20s)) FAIL("the cancellation was lost");
       }));
-      other.join();
     }
   });
 }

@@ -289,14 +289,16 @@ TEST_CASE("a wake, a deadline and a cancellation that race leave one cause each"
 namespace {
 
 zsync::waker signalled;  // what the handler wakes
-volatile std::sig_atomic_t handled = 0;
-int errno_after_wake = 0;
+std::atomic<int> handled = 0;
+std::atomic<int> errno_after_wake = 0;
 
 extern "C" void wake_in_handler(int) {
+  const int before = errno;
   errno = 77;
   signalled.wake_from_signal();
   errno_after_wake = errno;
-  handled = handled + 1;
+  ++handled;
+  errno = before;
 }
 
 }  // namespace
