@@ -2,6 +2,7 @@
 #pragma once
 
 #include <zsync/fiber/exception_state.hpp>
+#include <zsync/fiber/ordering.hpp>
 #include <zsync/fiber/parker.hpp>
 #include <zsync/fiber/sanitizer.hpp>
 #include <zsync/fiber/stack.hpp>
@@ -43,9 +44,11 @@ class fiber_control : public parker {
 
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
+    checker::release(&references_);
     // The last reference needs no atomic decrement: nobody else is left who could change the count.
     if (references_.load(std::memory_order_acquire) == 1 ||
         references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      checker::acquire(&references_);
       delete this;
     }
   }

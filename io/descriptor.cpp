@@ -1,3 +1,4 @@
+#include <zsync/fiber/ordering.hpp>
 #include <zsync/io/borrowed.hpp>
 #include <zsync/io/descriptor.hpp>
 #include <zsync/io/engine.hpp>
@@ -15,6 +16,7 @@ namespace {
 using guard = std::lock_guard<spinlock>;
 
 void return_fd(int fd) noexcept {
+  const checker::unseen the_number;  // whoever used it has left it, and the counts say so
   // Not repeated at EINTR: the number is free by then.
   if (fd >= 0) ::close(fd);
 }

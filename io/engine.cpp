@@ -110,6 +110,7 @@ int engine::arm(descriptor& d, const op& o) noexcept {
 
 void engine::move_in(descriptor& d) {
   const auto place = static_cast<std::size_t>(d.fd());
+  const checker::unseen the_table;
   if (place >= residents_.size()) residents_.resize(std::max(place + 1, residents_.size() * 2));
   residents_[place] = &d;
   d.generation = ++generations_;

@@ -1,4 +1,5 @@
 #include <zsync/fiber/control.hpp>
+#include <zsync/fiber/ordering.hpp>
 #include <zsync/io/engine.hpp>
 #include <zsync/io/offload.hpp>
 #include <zsync/io/perform.hpp>
@@ -19,6 +20,24 @@ namespace {
 std::error_code from_errno(std::int64_t error) noexcept {
   return {static_cast<int>(error), std::system_category()};
 }
+
+// What was done before bytes are sent comes before what follows their receipt: of any bytes, for nobody knows
+// which descriptors belong together.
+class transmission {
+ public:
+  explicit transmission(const op& o) noexcept : received_(o.side == direction::in) {
+    if (!received_) checker::release(&any);
+  }
+  ~transmission() {
+    if (received_) checker::acquire(&any);
+  }
+  transmission(const transmission&) = delete;
+  transmission& operator=(const transmission&) = delete;
+
+ private:
+  static constexpr char any = 0;  // its address
+  const bool received_;
+};
 
 // Counted with the descriptor while it is used by somebody who is not at home there.
 class visit {
@@ -273,6 +292,7 @@ std::error_code perform_on_thread(descriptor& d, op& o, clock::rep timeout) {
 }  // namespace
 
 std::error_code perform(descriptor& d, op& o, wait_kind why, clock::rep timeout) {
+  const transmission told(o);
   o.fd = d.fd();
   o.target = &d;
   const fiber_control* const me = current_fiber();
@@ -285,6 +305,7 @@ std::error_code perform(descriptor& d, op& o, wait_kind why, clock::rep timeout)
 }
 
 std::error_code perform_on_file(int fd, op& o) {
+  const transmission told(o);
   o.fd = fd;
   engine* const here = current_engine();
   std::error_code ec;

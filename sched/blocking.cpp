@@ -12,6 +12,7 @@ namespace zsync::detail {
 void helper_job::run() noexcept {
   call();
   std::unique_lock hold(lock_);
+  checker::release(&done_);
   done_ = true;
   waiter* const w = waiting_.claim_front();
   parker* const woken = w == nullptr ? nullptr : w->party;
@@ -21,7 +22,10 @@ void helper_job::run() noexcept {
 
 wake_cause helper_job::wait_done(std::uint32_t accepts) {
   std::unique_lock hold(lock_);
-  if (done_) return wake_cause::notified;
+  if (done_) {
+    checker::acquire(&done_);
+    return wake_cause::notified;
+  }
   wait end(wait_kind::blocking, this, accepts);
   if (!end.open()) return end.cause();
   waiter me(end);
@@ -30,6 +34,7 @@ wake_cause helper_job::wait_done(std::uint32_t accepts) {
   if (end.suspend() == wake_cause::notified) return wake_cause::notified;
   hold.lock();
   waiting_.remove(me);
+  if (done_) checker::acquire(&done_);
   return done_ ? wake_cause::notified : end.cause();
 }
 

@@ -19,6 +19,7 @@ void delayed_call::start(task& call, spawn_site site) {
                             "call_after() outside any runtime");
   }
   std::ignore = call.detach();
+  checker::release(static_cast<fiber_control*>(&call));  // what launches it then is nobody
   call_ = &call;
   site_ = {ours ? &here->owner() : site.where, site.from};
   home_ = (ours ? *here : site_.where->some_worker()).delayed();

@@ -29,7 +29,10 @@ class delayed_call : private timer_node {
 
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    checker::release(&references_);
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    checker::acquire(&references_);
+    delete this;
   }
 
   // Hands it, with the fiber to be, to a worker of that runtime, or of the current one. Throws

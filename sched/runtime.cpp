@@ -26,6 +26,7 @@ namespace detail {
     throw std::system_error(std::make_error_code(std::errc::invalid_argument),
                             "there is no worker of that number");
   }
+  checker::release(static_cast<fiber_control*>(&newborn));
   where->admit(newborn, options.worker);
 } catch (...) {
   newborn.release();

@@ -80,6 +80,7 @@ void scheduler::close() noexcept {
   for (const auto& w : workers_) {
     while (w->has_visitors()) std::this_thread::yield();
   }
+  checker::acquire(this);
 }
 
 void scheduler::start(unsigned threads_from) {
@@ -128,6 +129,7 @@ void scheduler::work(worker& w, start_line& line) noexcept {
 }
 
 void scheduler::admit(fiber_control& newborn, int placed_on) {
+  const checker::unseen queues;
   newborn.stack_size = newborn.stack_size == 0
                            ? static_cast<std::uint32_t>(options_.stack_size)
                            : static_cast<std::uint32_t>(stack_pool::rounded(newborn.stack_size));
@@ -207,6 +209,7 @@ bool scheduler::quiesce(deadline until) noexcept {
       if (until.has_passed()) return alive() == 0;
     }
   }
+  checker::acquire(this);
   return true;
 }
 

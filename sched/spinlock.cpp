@@ -1,5 +1,7 @@
 #include <zsync/sched/spinlock.hpp>
 
+#include <zsync/fiber/ordering.hpp>
+
 namespace zsync::detail {
 // The holder needs a few instructions, unless its thread has been preempted: then it needs our processor.
 void spinlock::lock_contended() noexcept {
@@ -12,7 +14,9 @@ void spinlock::lock_contended() noexcept {
         std::this_thread::yield();
       }
     }
-    if (try_lock()) return;
+    if (!try_lock()) continue;
+    checker::acquire(&held_);  // not seen here, where the unlock may have been
+    return;
   }
 }
 

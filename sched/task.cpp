@@ -26,7 +26,10 @@ namespace zsync::detail {
   scope_expired = false;
   if (current_fiber() == this) misuse("a fiber joins itself");
   std::unique_lock hold(guard_);
-  if (done_) return wake_cause::notified;
+  if (done_) {
+    checker::acquire(&done_);
+    return wake_cause::notified;
+  }
   wait end(wait_kind::join, this, accepts);
   if (!end.open()) return end.cause();
   waiter me(end);
@@ -42,12 +45,17 @@ namespace zsync::detail {
 
 bool task::done() const noexcept {
   const std::lock_guard hold(guard_);
+  if (done_) checker::acquire(&done_);
   return done_;
 }
 
 bool task::done_or_queue(waiter& w) noexcept {
   const std::lock_guard hold(guard_);
-  if (!done_) joiners_.push_back(w);
+  if (done_) {
+    checker::acquire(&done_);
+  } else {
+    joiners_.push_back(w);
+  }
   return done_;
 }
 
@@ -57,6 +65,7 @@ void task::remove(waiter& w) noexcept {
 }
 
 void task::cancel() noexcept {
+  checker::release(&cause);
   if (!request_cancel()) return;
   cause = wake_cause::cancelled;
   schedule(*this);
@@ -109,6 +118,7 @@ void task::abandon() noexcept {
   // end from here, but it waits for this worker, which is not free before the fiber has left its stack.
   current_worker()->note_end();
   on_finish();
+  checker::release(&done_);
   std::unique_lock hold(guard_);
   done_ = true;
   while (waiter* const w = joiners_.claim_front()) {

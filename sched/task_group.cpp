@@ -55,6 +55,7 @@ void task_group::unlink(detail::group_task& child) noexcept {
 // The group may be gone as soon as its lock is free: whoever waits goes on then.
 void task_group::leave(detail::group_task& child) noexcept {
   std::unique_lock hold(lock_);
+  detail::checker::release(&size_);
   unlink(child);
   detail::waiter* const waiting = size_ == 0 ? waiters_.claim_front() : nullptr;
   detail::parker* const woken = waiting == nullptr ? nullptr : waiting->party;
@@ -85,14 +86,19 @@ std::size_t task_group::size() const noexcept {
 
 detail::wake_cause task_group::wait_empty(std::uint32_t accepts) {
   std::unique_lock hold(lock_);
-  if (size_ == 0) return detail::wake_cause::notified;
+  if (size_ == 0) {
+    detail::checker::acquire(&size_);
+    return detail::wake_cause::notified;
+  }
   detail::wait end(detail::wait_kind::group, this, accepts);
   if (!end.open()) return end.cause();
   detail::waiter me(end);
   waiters_.push_back(me);
   hold.unlock();
   const detail::wake_cause why = end.suspend();
-  if (why != detail::wake_cause::notified) {
+  if (why == detail::wake_cause::notified) {
+    detail::checker::acquire(&size_);
+  } else {
     hold.lock();
     waiters_.remove(me);
   }

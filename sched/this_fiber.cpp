@@ -30,13 +30,17 @@ waker make_waker(detail::fiber_control& fiber) noexcept {
 }
 
 void waker::wake() const noexcept {
-  if (fiber_ == nullptr || !fiber_->deposit_token()) return;
+  if (fiber_ == nullptr) return;
+  detail::checker::release(&fiber_->cause);
+  if (!fiber_->deposit_token()) return;
   fiber_->cause = detail::wake_cause::notified;
   detail::schedule(*fiber_);
 }
 
 void waker::wake_from_signal() const noexcept {
-  if (fiber_ == nullptr || !fiber_->deposit_token()) return;
+  if (fiber_ == nullptr) return;
+  detail::checker::release(&fiber_->cause);
+  if (!fiber_->deposit_token()) return;
   fiber_->cause = detail::wake_cause::notified;
   // Even on its own worker: the handler may have interrupted that worker in the midst of its queues.
   const int saved_errno = errno;
@@ -96,7 +100,9 @@ bool inside() noexcept { return self() != nullptr; }
 
 bool cancellation_requested() noexcept {
   const detail::fiber_control* const fiber = self();
-  return fiber != nullptr && fiber->shields == 0 && fiber->cancel_requested();
+  if (fiber == nullptr || fiber->shields != 0 || !fiber->cancel_requested()) return false;
+  detail::checker::acquire(&fiber->cause);
+  return true;
 }
 
 void cancellation_point() {

@@ -46,6 +46,7 @@ wait::wait(wait_kind why, const void* on, std::uint32_t accepts)
     party_ = &here_->current();
     return;
   }
+  const checker::unseen it_is_the_wakers_too;
   thread_ = std::make_unique<thread_parker>();
   party_ = thread_.get();
 }
@@ -60,9 +61,11 @@ bool wait::open() noexcept {
     case arm_result::open:
       return true;
     case arm_result::notified:
+      checker::acquire(&party_->cause);
       party_->cause = wake_cause::notified;
       return false;
     case arm_result::cancelled:
+      checker::acquire(&party_->cause);
       party_->cause = wake_cause::cancelled;
       return false;
   }
@@ -83,6 +86,7 @@ bool wait::open() noexcept {
     if (!thread_->sleep(until_)) time_out();
     thread_->sleep(deadline::never());  // whoever won the claim wakes us, be it ourselves
   }
+  if (party_->cause != wake_cause::timed_out) checker::acquire(&party_->cause);
   return party_->cause;
 }
 
@@ -100,6 +104,7 @@ void wait::suspend_fiber(fiber_control& fiber) noexcept {
 // Without memory for a timer the wait ends at once: too early, but never too late.
 void wait::start_timer() noexcept {
   if (until_.time() <= since_) return time_out();
+  const checker::unseen the_queue;
   try {
     here_->timers().add(*this, until_);
   } catch (const std::bad_alloc&) {
@@ -135,6 +140,7 @@ void wait::throw_unless_notified() const {
     return;
   }
   auto& fiber = static_cast<fiber_control&>(claimed);
+  checker::release(&fiber.cause);
   worker* const home = fiber.home.load(std::memory_order_relaxed);  // it stays: nobody else can resume it
   if (home == current_worker()) {
     home->make_ready(fiber);

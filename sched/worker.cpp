@@ -62,6 +62,7 @@ worker::worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io)
 
 worker::~worker() {
   delayed_->close();
+  checker::end(nobody_);
   while (hot_stacks_ != 0) owner_.stacks().release(hot_[--hot_stacks_]);
 }
 
@@ -78,7 +79,7 @@ void worker::enter() {
   errno_ = &errno;
   floats_ = {};
   signals_.enter();
-  checker::begin_thread(root_.checked);
+  checker::begin_thread(root_.checked, nobody_);
   state_.store(awake, std::memory_order_seq_cst);
   owner_.note_awake();
   now_ = clock::now();
@@ -89,6 +90,7 @@ void worker::leave() noexcept {
   // What came before that store found us awake and woke nobody: leave the poller readable for it.
   if (!idle()) wake_if_asleep();
   signals_.leave();
+  checker::end_thread(nobody_);
   this_thread.driving = outer_;
   end_driving();
 }
@@ -97,23 +99,29 @@ void worker::leave() noexcept {
 
 std::size_t worker::run_round() noexcept {
   const std::uint64_t before = count.switches.get();
+  checker::step_aside(nobody_);
+  prepare_round();
+  if (!ready_.empty()) {
+    ready_.push_back(root_);
+    suspend_aside();
+    // The caller may wait for native_handle() now, so the kernel has to have what the round asked of it.
+    if (ready_.empty()) pass();
+  } else {
+    deadline unbounded;
+    owner_.tidying().before_sleep(now_, unbounded);
+  }
+  checker::step_back(root_.checked, nobody_);
+  const std::uint64_t ran = count.switches.get() - before;
+  return ran == 0 ? 0 : ran - 1;  // the last one led back here
+}
+
+void worker::prepare_round() noexcept {
   pass();
   empty_inbox();
   if (sweep_.load(std::memory_order_relaxed)) answer();
   while (fiber_control* const f = newborns_.take_oldest()) ready_.push_back(*f);
   while (fiber_control* const f = owner_.take_injected()) ready_.push_back(*f);
-  if (ready_.empty() && shared_.empty()) {
-    deadline unbounded;
-    owner_.tidying().before_sleep(now_, unbounded);
-    return 0;
-  }
   while (fiber_control* const f = shared_.take_oldest()) ready_.push_back(*f);
-  ready_.push_back(root_);
-  suspend();
-  const std::uint64_t ran = count.switches.get() - before;
-  // The caller may wait for native_handle() now, so the kernel has to have what the round asked of it.
-  if (ready_.empty()) pass();
-  return ran == 0 ? 0 : ran - 1;  // the last one led back here
 }
 
 std::size_t worker::run_ready(deadline until, const std::atomic<bool>* told) noexcept {
@@ -135,7 +143,10 @@ bool worker::idle() const noexcept {
 }
 
 void worker::block() noexcept {
-  if (idle()) sleep(false);
+  if (!idle()) return;
+  checker::step_aside(nobody_);
+  sleep(false);
+  checker::step_back(root_.checked, nobody_);
 }
 
 std::uint64_t worker::next_id() noexcept {

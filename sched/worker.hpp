@@ -92,8 +92,9 @@ class worker {
   // As of the last look at the clock: less than a pass old while the worker is busy.
   [[nodiscard]] clock::time_point roughly_now() const noexcept { return now_; }
   [[nodiscard]] std::uint64_t next_id() noexcept;
-  void note_end() noexcept;                        // the calling fiber is about to end
-  [[nodiscard]] std::uint32_t random() noexcept {  // never 0; Marsaglia's xorshift
+  void note_end() noexcept;  // the calling fiber is about to end
+  // Never 0; Marsaglia's xorshift. A select asks it, and is no party to it for a checker.
+  [[nodiscard]] __attribute__((no_sanitize("thread"))) std::uint32_t random() noexcept {
     random_ ^= random_ << 13;
     random_ ^= random_ >> 17;
     random_ ^= random_ << 5;
@@ -167,6 +168,10 @@ class worker {
   [[noreturn]] static void enter_fiber(transfer from);
   void switch_to(fiber_control& next, afterwards then) noexcept;
   void arrive(void* left) noexcept;
+  // For callers that the checkers take for the scheduler already.
+  void suspend_aside() noexcept;
+  void yield_aside(fiber_control& self) noexcept;
+  void prepare_round() noexcept;
   void follow() noexcept;
   [[gnu::noinline]] void settle_left() noexcept;
   bool give_stack(fiber_control& f) noexcept;
@@ -189,6 +194,7 @@ class worker {
   bool bounded_ = false;            // pick() yields the root once `bound_` has passed
   fiber_control* left_ = nullptr;   // whose stack the last jump left
   exception_state* exceptions_ = nullptr;
+  checker_nobody nobody_;
   int* errno_ = nullptr;
   float_control floats_;         // the thread's, with which fibers begin
   std::int32_t turns_left_ = 1;  // until the clock is read; adapts to how long slices are

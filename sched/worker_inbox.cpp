@@ -84,6 +84,7 @@ bool worker::wake_if_asleep() noexcept {
   if (state_.load(std::memory_order_seq_cst) != sleeping) return false;
   if (state_.exchange(awake, std::memory_order_seq_cst) != sleeping) return false;
   io_->wake();
+  checker::release(&owner_);  // it closes what this used
   return true;
 }
 

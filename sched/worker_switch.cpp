@@ -62,6 +62,8 @@ void worker::enter_fiber(transfer from) {
   auto* here = static_cast<worker*>(from.data);
   here->arrive(from.fctx);
   for (;;) {
+    checker::step_back(here->current_->checked, here->nobody_);
+    checker::acquire(here->current_);
     here->floats_.restore();
     here->current_->run();
     here = current_worker();  // the fiber may have moved
@@ -69,18 +71,31 @@ void worker::enter_fiber(transfer from) {
   }
 }
 
+// After it the fiber may be on another worker; for `nobody_`, the old one's is as good.
 [[gnu::flatten]] void worker::suspend() noexcept {
+  fiber_control& self = *current_;
+  checker::step_aside(nobody_);
+  suspend_aside();
+  checker::step_back(self.checked, nobody_);
+}
+
+[[gnu::flatten]] void worker::suspend_aside() noexcept {
   fiber_control& next = pick_prepared();
   if (&next != current_) switch_to(next, afterwards::nothing);
 }
 
 [[gnu::flatten]] void worker::yield() noexcept {
   fiber_control& self = *current_;
+  checker::step_aside(nobody_);
+  yield_aside(self);
+  checker::step_back(self.checked, nobody_);
+}
+
+ZSYNC_INLINE void worker::yield_aside(fiber_control& self) noexcept {
   if (fiber_control* const youngest = newborns_.pop_youngest()) ready_.push_back(*youngest);
   if (!self.stealable) [[likely]] {
     ready_.push_back(self);
-    suspend();
-    return;
+    return suspend_aside();
   }
   // Others may take it once it has left its stack, so until then it must stand nowhere, and the one that
   // runs next must come from the ready queue, for where nothing is ready the worker would sleep.
@@ -96,6 +111,7 @@ void worker::enter_fiber(transfer from) {
 // The stack that the caller stands on belongs to a fiber that has ended. A newborn goes on with it.
 [[gnu::flatten]] void worker::follow() noexcept {
   fiber_control& ended = *current_;
+  checker::step_aside(nobody_);
   if (measures_) [[unlikely]]
     owner_.meter()->record(ended);
   ended.memory.slot->owner.store(nullptr,
@@ -121,12 +137,16 @@ void worker::enter_fiber(transfer from) {
     make_ready(*left_);
     return;
   }
-  checker::end(left_->checked);
+  checker_state ended = left_->checked;
   take_stack(*left_);
+  checker::step_back(ended, nobody_);  // whatever ends with it, a result that nobody took, ends as its own
   left_->release();
+  checker::step_aside(nobody_);
+  checker::end(ended);
 }
 
 void worker::note_end() noexcept {
+  checker::release(&owner_);
   count.finished.add();
   if (owner_.stopping()) [[unlikely]]
     owner_.note_end();
