@@ -105,7 +105,9 @@ TEST_CASE("a call that goes on after a signal is not ended by a report", "[senti
     if (n != 1 || c != 'x') std::abort();
   });
   CHECK(result.exit_code == 0);
-  CHECK(count(result.err, "is held by fiber") == 1);
+  // ThreadSanitizer keeps the signal back until the call is over.
+  const std::size_t reports = count(result.err, "is held by fiber");
+  CHECK((reports == 1 || (test::sanitized && reports == 0)));
 }
 
 TEST_CASE("fibers that keep a worker busy, and waits of any length, are not reported", "[sentinel][serial]") {
