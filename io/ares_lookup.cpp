@@ -47,7 +47,10 @@ int native(socket_address::family family) noexcept {
 
 std::string comma_separated(const std::vector<socket_address>& servers) {
   std::string text;
-  for (const socket_address& s : servers) text += (text.empty() ? "" : ",") + s.to_string();
+  for (const socket_address& s : servers) {
+    if (!text.empty()) text += ',';
+    text += s.to_string();
+  }
   return text;
 }
 
