@@ -82,6 +82,16 @@ stack_position position_of_interrupted([[maybe_unused]] const void* context) noe
 #endif
 }
 
+const void* stack_pointer_of_interrupted([[maybe_unused]] const void* context) noexcept {
+#if defined(__linux__) && defined(__x86_64__)
+  return reinterpret_cast<const void*>(static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_RSP]);
+#elif defined(__linux__) && defined(__aarch64__)
+  return reinterpret_cast<const void*>(static_cast<const ucontext_t*>(context)->uc_mcontext.sp);
+#else
+  return nullptr;
+#endif
+}
+
 // Not instrumented: it reads frames of functions that a checker takes to be somebody else's.
 __attribute__((no_sanitize("address", "thread", "undefined"))) std::size_t walk_frames(
     stack_position from, const void* low, const void* high, const void** frames, std::size_t limit) noexcept {

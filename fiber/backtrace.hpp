@@ -24,6 +24,9 @@ stack_position position_of_interrupted(const void* context) noexcept;
 // Of the caller.
 inline stack_position position_here() noexcept { return {nullptr, __builtin_frame_address(0)}; }
 
+// Its stack pointer; nullptr where that is not known.
+const void* stack_pointer_of_interrupted(const void* context) noexcept;
+
 // Writes up to `limit` code addresses to `frames`, the innermost first; how many. Reads nothing outside
 // [low, high), so what it finds may be cut short, but is never a fault. From a signal handler too.
 std::size_t walk_frames(stack_position from, const void* low, const void* high, const void** frames,

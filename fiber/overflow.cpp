@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t alternate_size = 64 * 1024;
 constexpr std::size_t alternate_size_min = 32 * 1024;
 constexpr std::size_t frames_max = 48;
+constexpr std::ptrdiff_t frame_max = std::ptrdiff_t{64}
+                                     << 20;  // larger ones are no frames, but another stack
 constexpr int watched[] = {SIGSEGV, SIGBUS};
 
 // Signal handlers belong to the process, and so does this.
@@ -25,14 +27,18 @@ struct {
   struct sigaction before[std::size(watched)];
 } process;
 
-// The fiber whose guard was touched. One that is being switched away from has not got a name any more.
-const fiber_control* overflown(const siginfo_t& fault) noexcept {
+// The fiber whose guard was touched, or whose stack pointer has left its stack: a frame may be larger than
+// the guard. One that is being switched away from has not got a name any more.
+const fiber_control* overflown(const siginfo_t& fault, const void* context) noexcept {
   if (fault.si_code <= 0 || process.running == nullptr) return nullptr;  // sent by somebody
   const fiber_control* const fiber = process.running();
   if (fiber == nullptr || !fiber->memory) return nullptr;
   const auto* const at = static_cast<const std::byte*>(fault.si_addr);
   const std::byte* const bottom = fiber->memory.bottom;
-  return at < bottom && at >= bottom - stack_pool::guard_size ? fiber : nullptr;
+  const auto* const sp = static_cast<const std::byte*>(stack_pointer_of_interrupted(context));
+  const bool in_guard = at < bottom && at >= bottom - stack_pool::guard_size;
+  const bool beyond = sp != nullptr && sp < bottom && sp >= bottom - frame_max;
+  return in_guard || beyond ? fiber : nullptr;
 }
 
 void report(const fiber_control& fiber, const siginfo_t& fault, const void* context) noexcept {
@@ -40,7 +46,7 @@ void report(const fiber_control& fiber, const siginfo_t& fault, const void* cont
   err << "zsync: stack overflow in fiber " << fiber.id << " '" << (fiber.name ? fiber.name->c_str() : "")
       << "': its stack of " << std::size_t{fiber.stack_size} << " bytes is used up\n  spawned at ";
   err.code(fiber.spawned_at) << "\n  touched " << static_cast<const void*>(fault.si_addr)
-                             << ", which is in its guard; called by, the innermost first:\n";
+                             << ", which is in or beyond its guard; called by, the innermost first:\n";
   err.flush();  // the rest may fail
   const void* frames[frames_max];
   const std::size_t count =
@@ -74,7 +80,7 @@ void pass_on(int signal, siginfo_t& info, void* context, bool may_return) noexce
 
 void on_fault(int signal, siginfo_t* info, void* context) {
   const int saved = errno;
-  if (const fiber_control* const fiber = overflown(*info)) {
+  if (const fiber_control* const fiber = overflown(*info, context)) {
     report(*fiber, *info, context);
     // A handler of the program's own may do what it likes; but if it returns, nothing has changed.
     pass_on(signal, *info, context, false);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 
 namespace zsync::detail {
 namespace {
@@ -217,21 +218,30 @@ stack_pool::size_class& stack_pool::class_of(std::size_t size) {
 
 bool stack_pool::grow(size_class& sizes) {
   const std::size_t pitch = guard_size + sizes.size;
-  const std::size_t count = std::clamp<std::size_t>(slab_size_max / pitch, 1, slab_stacks_max);
+  std::size_t count = std::clamp<std::size_t>(slab_size_max / pitch, 1, slab_stacks_max);
   const std::size_t capacity = (sizes.slabs.size() + 1) * count;
   if (sizes.free.capacity() < capacity) sizes.free.reserve(2 * capacity);
   if (sizes.slabs.size() == sizes.slabs.capacity()) sizes.slabs.reserve(2 * sizes.slabs.size() + 1);
-  auto slots = std::make_unique<stack_slot[]>(count);
 #if defined(__linux__)
   constexpr int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
 #else
   constexpr int kind = MAP_PRIVATE | MAP_ANONYMOUS;  // elsewhere MAP_STACK is memory that grows by itself
 #endif
-  void* const memory = ::mmap(nullptr, pitch * count, PROT_READ | PROT_WRITE, kind, -1, 0);
-  if (memory == MAP_FAILED) return false;
+  void* memory = MAP_FAILED;
+  // Where address space is short, less will do.
+  for (;; count /= 2) {
+    if (count == 0) return false;
+    memory = ::mmap(nullptr, pitch * count, PROT_READ | PROT_WRITE, kind, -1, 0);
+    if (memory != MAP_FAILED) break;
+  }
 #if defined(MADV_NOHUGEPAGE)
   ::madvise(memory, pitch * count, MADV_NOHUGEPAGE);  // fails where the kernel has none: as good
 #endif
+  std::unique_ptr<stack_slot[]> slots(new (std::nothrow) stack_slot[count]);
+  if (slots == nullptr) {
+    ::munmap(memory, pitch * count);
+    return false;
+  }
   sizes.slabs.push_back({static_cast<std::byte*>(memory), pitch * count, std::move(slots), count});
   sizes.carved_of_last = 0;
   return true;

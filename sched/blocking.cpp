@@ -1,6 +1,7 @@
 #include <zsync/sched/blocking.hpp>
 
 #include <zsync/sched/error.hpp>
+#include <zsync/sched/fork.hpp>
 #include <zsync/sched/scheduler.hpp>
 #include <zsync/sched/this_fiber.hpp>
 
@@ -11,6 +12,7 @@ namespace zsync::detail {
 
 void helper_job::run() noexcept {
   call();
+  check_not_forked();  // the call may have forked, and then there is nobody here to go on with
   std::unique_lock hold(lock_);
   checker::release(&done_);
   done_ = true;

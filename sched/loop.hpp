@@ -17,6 +17,7 @@ namespace zsync {
 class loop : public detail::executor {
  public:
   // `workers` is taken as 1. Throws std::system_error as runtime does.
+  // Only one thread drives it at a time, and no fiber of its own does: that ends the process with a message.
   explicit loop(runtime_options options = {});
   // Cancels all fibers and runs until they have unwound.
   ~loop();

@@ -33,6 +33,13 @@ class ready_queue {
     head_ = &f;
   }
 
+  void take_all(ready_queue& other) noexcept {
+    if (other.head_ == nullptr) return;
+    (head_ == nullptr ? head_ : tail_->next) = other.head_;
+    tail_ = other.tail_;
+    other.head_ = nullptr;
+  }
+
   fiber_control* pop_front() noexcept {
     fiber_control* const first = head_;
     if (first != nullptr) head_ = first->next;

@@ -83,14 +83,15 @@ void sentinel::look(worker& w, sight& last) noexcept {
   }
   if (now - last.since < threshold_) return;
   if (w.surplus() != 0) of_.wake_thief();
-  if (!std::exchange(last.reported, true)) report(w, now - last.since);
+  if (!std::exchange(last.reported, true)) report(w, beat, now - last.since);
 }
 
-void sentinel::report(worker& w, steady::duration held) const noexcept try {
+void sentinel::report(worker& w, std::uint64_t beat, steady::duration held) const noexcept try {
   worker_sample sample;
   std::ostringstream text;
   text << "zsync: worker " << w.index() << " of '" << of_.options().name << "' is held by ";
   const bool known = take_sample(w, sample, patience);
+  if (!busy(w) || beat_of(w) != beat) return;  // it went on just then, and that is what was sampled
   if (known && !sample.in_fiber) return;  // it is the program's own thread, between two turns of its loop
   if (known) {
     text << "fiber " << sample.id << " '" << sample.name << "'";

@@ -46,7 +46,7 @@ class sentinel {
   void rouse() noexcept;
   [[nodiscard]] bool all_asleep() const noexcept;
   void look(worker& w, sight& last) noexcept;
-  void report(worker& w, steady::duration held) const noexcept;
+  void report(worker& w, std::uint64_t beat, steady::duration held) const noexcept;
 
   scheduler& of_;
   const std::chrono::nanoseconds threshold_;

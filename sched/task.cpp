@@ -72,9 +72,28 @@ void task::cancel() noexcept {
 }
 
 bool task::detach() noexcept {
-  const std::lock_guard hold(guard_);
+  std::unique_lock hold(guard_);
   detached_.store(true, std::memory_order_relaxed);
-  return over_;
+  const bool over = over_;
+  if (done_ && failure_ != nullptr) {
+    hold.unlock();
+    refuse_failure();
+  }
+  return over;
+}
+
+// Nobody will ask for it.
+void task::refuse_failure() const noexcept {
+  if (abandoned_) {
+    std::fputs("zsync: a detached fiber could not start: there is no memory for its stack\n", stderr);
+    return;
+  }
+  try {
+    rethrow();
+  } catch (const cancelled&) {
+  } catch (...) {
+    std::terminate();
+  }
 }
 
 bool task::note_over() noexcept {
@@ -85,20 +104,11 @@ bool task::note_over() noexcept {
 
 void task::keep_exception() noexcept {
   failure_ = std::current_exception();
-  if (!detached_.load(std::memory_order_relaxed)) return;
-  try {
-    throw;
-  } catch (const cancelled&) {
-    return;
-  } catch (...) {
-    std::terminate();  // detached while it ran: this is as near to the throw as it gets
-  }
+  if (detached_.load(std::memory_order_relaxed)) refuse_failure();  // as near to the throw as it gets
 }
 
 void task::abandon() noexcept {
-  if (detached_.load(std::memory_order_relaxed)) {
-    std::fputs("zsync: a detached fiber could not start: there is no memory for its stack\n", stderr);
-  }
+  abandoned_ = true;
   failure_ = std::make_exception_ptr(
       std::system_error(std::make_error_code(std::errc::not_enough_memory), "no stack for another fiber"));
   on_abandon(failure_);
@@ -121,6 +131,11 @@ void task::abandon() noexcept {
   checker::release(&done_);
   std::unique_lock hold(guard_);
   done_ = true;
+  if (failure_ != nullptr && detached_.load(std::memory_order_relaxed)) [[unlikely]] {
+    hold.unlock();
+    refuse_failure();
+    hold.lock();
+  }
   while (waiter* const w = joiners_.claim_front()) {
     parker& party = *w->party;
     if (joiners_.empty()) {  // the usual one: nothing is left to be guarded

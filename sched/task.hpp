@@ -84,10 +84,12 @@ class task : public fiber_control {
 
  private:
   void keep_exception() noexcept;
+  void refuse_failure() const noexcept;
 
   mutable spinlock guard_;
   bool done_ = false;
-  bool over_ = false;  // it only has to end yet, and does not touch its outcome any more
+  bool abandoned_ = false;  // it never began; written before `done_` is set
+  bool over_ = false;       // it only has to end yet, and does not touch its outcome any more
   wait_queue joiners_;
   std::exception_ptr failure_;
   std::atomic<bool> detached_{false};

@@ -1,6 +1,8 @@
 #include <zsync/sched/task_group.hpp>
 
+#include <zsync/sched/error.hpp>
 #include <zsync/sched/scope.hpp>
+#include <zsync/sched/worker.hpp>
 
 #include <mutex>
 #include <vector>
@@ -89,6 +91,10 @@ detail::wake_cause task_group::wait_empty(std::uint32_t accepts) {
   if (size_ == 0) {
     detail::checker::acquire(&size_);
     return detail::wake_cause::notified;
+  }
+  if (const auto* const child = dynamic_cast<const detail::group_task*>(detail::current_fiber());
+      child != nullptr && child->is_of(*this)) {
+    detail::misuse("a task group is waited for by one of its children");
   }
   detail::wait end(detail::wait_kind::group, this, accepts);
   if (!end.open()) return end.cause();

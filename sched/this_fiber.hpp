@@ -41,8 +41,9 @@ class waker {
 
 namespace this_fiber {
 
-// Lets every other fiber that is ready on this worker run once. Not a cancellation point. A plain thread
-// yields its processor.
+// Lets the other fibers that are ready on this worker run once, those that have not begun included, as far as
+// fairness allows: of more than a dozen newborns some may come later. Not a cancellation point. A plain
+// thread yields its processor.
 void yield();
 
 void cancellation_point();  // throws `cancelled` if requested and not shielded

@@ -121,6 +121,7 @@ void worker::prepare_round() noexcept {
   if (sweep_.load(std::memory_order_relaxed)) answer();
   while (fiber_control* const f = newborns_.take_oldest()) ready_.push_back(*f);
   while (fiber_control* const f = owner_.take_injected()) ready_.push_back(*f);
+  ready_.take_all(yielded_);
   while (fiber_control* const f = shared_.take_oldest()) ready_.push_back(*f);
 }
 
@@ -139,7 +140,7 @@ std::size_t worker::run_ready(deadline until, const std::atomic<bool>* told) noe
 }
 
 bool worker::idle() const noexcept {
-  return ready_.empty() && inbox_.empty() && surplus() == 0 && !owner_.has_injected();
+  return ready_.empty() && yielded_.empty() && inbox_.empty() && surplus() == 0 && !owner_.has_injected();
 }
 
 void worker::block() noexcept {

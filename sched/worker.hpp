@@ -56,9 +56,10 @@ class counter {
 };
 
 // The order in which a worker picks: resumed fibers first in, first out; then newborns, youngest first; then
-// what it shares with others; then what it can steal; then it sleeps in its poller. Once in `picks_a_turn`
-// picks the oldest newborn and the inbox get a turn, and about every `pass_period` the timers and the kernel,
-// so that nobody waits for ever behind fibers that keep each other ready.
+// what it shares with others; then who yielded to newborns; then what it can steal; then it sleeps in its
+// poller. Once in `picks_a_turn` picks the oldest newborn, the inbox and who yielded get a turn, and about
+// every `pass_period` the timers and the kernel, so that nobody waits for ever behind fibers that keep each
+// other ready.
 class worker {
  public:
   worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io);
@@ -188,6 +189,7 @@ class worker {
   // The worker's thread only, in the order in which the hot path touches them.
   fiber_control* current_ = nullptr;
   ready_queue ready_;
+  ready_queue yielded_;                     // behind newborns
   std::int32_t picks_left_ = picks_a_turn;  // until others get a turn
   afterwards afterwards_ = afterwards::nothing;
   bool returns_when_idle_ = false;  // pick() yields the root rather than sleeping

@@ -41,7 +41,8 @@ fiber_control* worker::pick_here() noexcept {
   if (fiber_control* const f = ready_.pop_front()) return f;
   if (fiber_control* const f = newborns_.pop_youngest()) return f;
   if (fiber_control* const f = shared_.take_oldest()) return f;
-  return owner_.take_injected();
+  if (fiber_control* const f = owner_.take_injected()) return f;
+  return yielded_.pop_front();
 }
 
 // Everybody whom the ready queue could keep waiting gets one place in it.
@@ -51,6 +52,7 @@ void worker::take_turn() noexcept {
   if (fiber_control* const oldest = newborns_.take_oldest()) ready_.push_back(*oldest);
   if (fiber_control* const shared = shared_.take_oldest()) ready_.push_back(*shared);
   if (fiber_control* const injected = owner_.take_injected()) ready_.push_back(*injected);
+  ready_.take_all(yielded_);
   if (sweep_.load(std::memory_order_relaxed)) answer();
   if (told_ != nullptr && told_->load(std::memory_order_relaxed)) return ready_.push_front(root_);
   if (--turns_left_ > 0 && !bounded_) return;

@@ -5,6 +5,7 @@
 //     |  ^                    |
 //     |  '--------------------'  end_driving()
 //     '--> lister --> nobody     list_if_parked(), which does what the worker would do itself
+#include <zsync/sched/error.hpp>
 #include <zsync/sched/worker.hpp>
 
 #include <thread>
@@ -15,6 +16,8 @@ namespace zsync::detail {
 void worker::begin_driving() noexcept {
   auto nobody = driver::nobody;
   while (!driver_.compare_exchange_weak(nobody, driver::changing, std::memory_order_acq_rel)) {
+    if (nobody == driver::thread)
+      misuse("a loop is driven while it is driven: by a fiber of its own, or by two threads");
     nobody = driver::nobody;
     std::this_thread::yield();
   }

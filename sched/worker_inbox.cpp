@@ -1,6 +1,7 @@
 // How fibers come to a worker: ready again, newborn, or from another thread.
 #include <zsync/sched/worker.hpp>
 
+#include <zsync/sched/fork.hpp>
 #include <zsync/sched/scheduler.hpp>
 #include <zsync/sched/wait.hpp>
 
@@ -51,6 +52,7 @@ void worker::announce_newborn() noexcept {
 }
 
 void worker::give(fiber_control& f) noexcept {
+  check_not_forked();  // a helper's thread may have been the one that forked
   // The runtime cannot end before the fiber has, but the fiber may end as soon as it is pushed.
   visitors_.fetch_add(1, std::memory_order_relaxed);
   inbox_.push(f);

@@ -92,11 +92,12 @@ void worker::enter_fiber(transfer from) {
 }
 
 ZSYNC_INLINE void worker::yield_aside(fiber_control& self) noexcept {
-  if (fiber_control* const youngest = newborns_.pop_youngest()) ready_.push_back(*youngest);
   if (!self.stealable) [[likely]] {
-    ready_.push_back(self);
+    // Behind the newborns too, which stay where others can steal them.
+    (newborns_.empty() ? ready_ : yielded_).push_back(self);
     return suspend_aside();
   }
+  if (fiber_control* const youngest = newborns_.pop_youngest()) ready_.push_back(*youngest);
   // Others may take it once it has left its stack, so until then it must stand nowhere, and the one that
   // runs next must come from the ready queue, for where nothing is ready the worker would sleep.
   for (;;) {

@@ -160,6 +160,24 @@ TEST_CASE("newborns run youngest first", "[fairness]") {
 }
 
 // Youngest first alone would let the oldest wait for as long as there is a younger one.
+TEST_CASE("who yields comes after those it has spawned, so that a backlog of them cannot grow",
+          "[fairness]") {
+  for (const auto policy : {zsync::scheduling::pinned, zsync::scheduling::work_stealing}) {
+    zsync::run(
+        [] {
+          int ran = 0;
+          for (int round = 1; round <= 1000; ++round) {
+            for (int i = 0; i < 10; ++i) zsync::spawn([&] { ++ran; }).detach();
+            this_fiber::yield();
+            REQUIRE(ran >= round * 10 - 100);
+          }
+          for (int i = 0; i < 20; ++i) this_fiber::yield();
+          CHECK(ran == 10'000);
+        },
+        {.workers = 1, .policy = policy});
+  }
+}
+
 TEST_CASE("the oldest newborn gets its turn though there is always a younger one", "[fairness]") {
   test::matrix(policies_only, [](const zsync::runtime_options& options) {
     zsync::runtime own(options);
