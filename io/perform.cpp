@@ -64,10 +64,12 @@ std::error_code too_late(bool by_scope) noexcept {
 // What a finished operation means to its caller. `why_ended` is what else ended the wait, if anything did.
 std::error_code conclude(const descriptor& d, const op& o, std::error_code why_ended) noexcept {
   if (!o.failed()) {
-    const bool stream_end =
-        o.result == 0 && o.size != 0 && o.side == direction::in &&
-        (o.kind == op_kind::receive || o.kind == op_kind::read || o.kind == op_kind::receive_message);
-    return stream_end && d.closed() ? make_error_code(error::closed) : std::error_code();
+    // The end of the stream, or readiness, may be what close() has made by shutting the socket down.
+    const bool stream_end = o.result == 0 && o.size != 0 && o.side == direction::in &&
+                            (o.kind == op_kind::receive || o.kind == op_kind::read ||
+                             o.kind == op_kind::receive_message || o.kind == op_kind::call);
+    return (stream_end || o.kind == op_kind::ready) && d.closed() ? make_error_code(error::closed)
+                                                                  : std::error_code();
   }
   if (d.closed()) return error::closed;
   if (o.result == -ECANCELED && why_ended) return why_ended;

@@ -37,7 +37,7 @@ std::int64_t without_sigpipe(F f) noexcept {
   ::pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
   const std::int64_t n = f();
   const int error = errno;
-  if (n < 0 && error == EPIPE && !was_pending) take_sigpipe(pipe_only);
+  if (!was_pending) take_sigpipe(pipe_only);  // also after success: sendfile(2) may have met it midway
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   errno = error;
   return n;
