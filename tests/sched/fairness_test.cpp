@@ -124,6 +124,18 @@ TEST_CASE("a fiber that yields lets all that are ready run once before it goes o
   });
 }
 
+TEST_CASE("a fiber that spawns another and yields finds that it has run", "[fairness]") {
+  test::in_fiber({.workers = false, .policies = true}, [] {
+    for (int i = 0; i < 40; ++i) {
+      bool ran = false;
+      zsync::fiber newborn([&] { ran = true; });
+      this_fiber::yield();
+      CHECK(ran);
+      newborn.join();
+    }
+  });
+}
+
 TEST_CASE("woken fibers run in the order in which they were woken", "[fairness]") {
   zsync::run(
       [] {

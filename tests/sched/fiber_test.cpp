@@ -137,6 +137,35 @@ TEST_CASE("join_for says whether the fiber has ended, and leaves it joinable if 
   });
 }
 
+TEST_CASE("whoever waits for the end of a fiber goes on, however many they are", "[fiber]") {
+  test::matrix([](const zsync::runtime_options& options) {
+    zsync::runtime own(options);
+    std::atomic<bool> end{false};
+    auto watched = own.spawn([&] {
+      while (!end) this_fiber::sleep_for(100us);
+    });
+    std::atomic<int> asked{0};
+    const auto ends = [&, task = watched.task()] {
+      ++asked;
+      bool scoped = false;
+      return task->wait_done(zsync::detail::wait::uncancellable, zsync::deadline::after(5s), scoped) ==
+             zsync::detail::wake_cause::notified;
+    };
+    std::vector<zsync::fiber<bool>> fibers;
+    for (int i = 0; i < 5; ++i) fibers.push_back(own.spawn(ends));
+    std::atomic<int> threads_told{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 2; ++i) threads.emplace_back([&] { threads_told += ends(); });
+    while (asked < 7) std::this_thread::sleep_for(100us);
+    std::this_thread::sleep_for(1ms);  // so that they wait
+    end = true;
+    for (auto& one : fibers) CHECK(one.join());
+    for (auto& one : threads) one.join();
+    CHECK(threads_told == 2);
+    watched.join();
+  });
+}
+
 TEST_CASE("a handle is empty after a join, a detach and a move", "[fiber]") {
   test::in_fiber(everything, [] {
     zsync::fiber<int> none;

@@ -1,0 +1,50 @@
+// Where fibers that may move go on.
+#include "support/in_fiber.hpp"
+
+#include <zsync/sched/runtime.hpp>
+#include <zsync/sched/this_fiber.hpp>
+#include <zsync/sched/wait.hpp>
+#include <zsync/sched/worker.hpp>
+
+using zsync::detail::wait;
+using zsync::detail::wait_kind;
+namespace test = zsync::test;
+
+namespace {
+
+unsigned worker_index() { return zsync::detail::current_worker()->index(); }
+
+// Whether a wait that another fiber of the same worker ends goes on elsewhere.
+bool moves(std::uint32_t accepts) {
+  const unsigned before = worker_index();
+  wait rest(wait_kind::park, nullptr, accepts);
+  zsync::fiber other({.worker = static_cast<int>(before)}, [&] {
+    zsync::detail::parker& party = rest.party();
+    if (!party.claim()) return;
+    party.cause = zsync::detail::wake_cause::notified;
+    schedule(party);
+  });
+  REQUIRE(rest.open());
+  rest.suspend();
+  return worker_index() != before;
+}
+
+}  // namespace
+
+// An operation that a ring has in the kernel comes back to the worker of that ring, which is where its fiber
+// has to be.
+TEST_CASE("a wait that is anchored ends where it began, though its fiber may move", "[migration]") {
+  test::matrix({.workers = false}, [](const zsync::runtime_options& given) {
+    zsync::runtime_options options = given;
+    options.workers = 2;
+    options.policy = zsync::scheduling::work_stealing;
+    options.force_migration = true;
+    zsync::runtime own(options);
+    own.block_on([] {
+      for (int i = 0; i < 20; ++i) {
+        CHECK(moves(wait::uncancellable));
+        CHECK_FALSE(moves(wait::anchored));
+      }
+    });
+  });
+}
