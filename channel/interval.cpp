@@ -5,9 +5,9 @@
 
 namespace zsync {
 
-interval::interval(clock::duration period, missed_tick policy)
-    : period_(period), policy_(policy), due_(clock::now() + period) {
+interval::interval(clock::duration period, missed_tick policy) : period_(period), policy_(policy) {
   if (period <= period.zero()) detail::misuse("an interval needs a period");
+  reset();
 }
 
 clock::time_point interval::tick() {
@@ -22,15 +22,15 @@ clock::time_point interval::tick() {
 }
 
 clock::time_point interval::after_tick(clock::time_point now) const noexcept {
-  const clock::time_point next = due_ + period_;
+  const clock::time_point next = detail::saturated_sum(due_, period_);
   if (next > now) return next;  // nothing was missed
   switch (policy_) {
     case missed_tick::burst:
       return next;
     case missed_tick::delay:
-      return now + period_;
+      return detail::saturated_sum(now, period_);
     case missed_tick::skip:
-      return next + (now - next) / period_ * period_ + period_;
+      return detail::saturated_sum(next + (now - next) / period_ * period_, period_);
   }
   return next;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <zsync/timer/clock.hpp>
+#include <zsync/timer/deadline.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -18,10 +19,11 @@ enum class missed_tick : std::uint8_t {
 // The first tick is due one period after the construction. One fiber or thread at a time.
 class interval {
  public:
-  // A period of zero or less ends the program.
+  // A period of zero or less ends the program. With one too large for the clock, or that is not a number,
+  // there is never a tick.
   template <class Rep, class Period>
   explicit interval(std::chrono::duration<Rep, Period> period, missed_tick policy = missed_tick::burst)
-      : interval(std::chrono::ceil<clock::duration>(period), policy) {}
+      : interval(detail::saturated(period), policy) {}
   explicit interval(clock::duration period, missed_tick policy = missed_tick::burst);
 
   // Waits for the next tick, never less. Returns when it was due. A cancellation point; a tick whose wait was
@@ -29,7 +31,7 @@ class interval {
   clock::time_point tick();
 
   // The next tick comes one period from now.
-  void reset() noexcept { due_ = clock::now() + period_; }
+  void reset() noexcept { due_ = detail::saturated_sum(clock::now(), period_); }
 
   [[nodiscard]] clock::duration period() const noexcept { return period_; }
 

@@ -1,5 +1,7 @@
 #include <zsync/sched/this_fiber.hpp>
 
+#include <zsync/sched/error.hpp>
+#include <zsync/sched/wait.hpp>
 #include <zsync/sched/worker.hpp>
 
 #include <cerrno>
@@ -66,6 +68,14 @@ void detail_::sleep(deadline until) {
   // Its own deadline is what it waited for.
   if (nap.cause() != detail::wake_cause::timed_out || (nap.scope_expired() && nap.until() < until))
     nap.throw_unless_notified();
+}
+
+void detail_::sleep_for_nothing() {
+  cancellation_point();
+  if (const detail::deadline_frame* const scope = detail::innermost_deadline();
+      scope != nullptr && scope->until.has_passed())
+    throw std::system_error(error::deadline_expired);
+  yield();
 }
 
 bool detail_::park(deadline until) {

@@ -50,18 +50,19 @@ void cancellation_point();  // throws `cancelled` if requested and not shielded
 
 namespace detail_ {
 void sleep(deadline until);
+void sleep_for_nothing();
 bool park(deadline until);
 }  // namespace detail_
 
-// Waits until the time has come; never returns early. A cancellation point; a deadline scope that ends sooner
-// throws std::system_error(timed_out).
+// Waits until the time has come; never returns early: for a duration or a point that the clock cannot hold,
+// or that is not a number, never at all. A cancellation point, also if there is no time to wait; a deadline
+// scope that ends sooner, or has ended already, throws std::system_error(timed_out).
 template <class Rep, class Period>
 void sleep_for(std::chrono::duration<Rep, Period> d) {
-  if (d > d.zero()) {
-    detail_::sleep(deadline::after(d));
+  if (d <= d.zero()) {
+    detail_::sleep_for_nothing();
   } else {
-    cancellation_point();
-    yield();
+    detail_::sleep(deadline::after(d));
   }
 }
 template <class Clock, class Duration>

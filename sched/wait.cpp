@@ -4,6 +4,7 @@
 #include <zsync/sched/fork.hpp>
 #include <zsync/sched/worker.hpp>
 
+#include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <mutex>
@@ -31,7 +32,13 @@ class thread_parker : public parker {
       return true;
     }
     // A steady clock of the standard library's own, and in a simulation of time there are no plain threads.
-    return woke_.wait_for(hold, until.remaining(), woken);
+    // An hour at a time, because the library adds it to that clock's present, which must not overflow.
+    while (!woken_) {
+      const clock::duration left = until.remaining();
+      if (left == left.zero()) return false;
+      woke_.wait_for(hold, std::min<clock::duration>(left, std::chrono::hours{1}), woken);
+    }
+    return true;
   }
 
  private:

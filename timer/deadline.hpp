@@ -9,6 +9,29 @@
 
 namespace zsync {
 
+namespace detail {
+
+// Further away than this counts as never, or as long ago.
+inline constexpr std::chrono::hours horizon{24 * 365 * 100};
+
+// As the clock counts, rounded up, so that nothing is early. What is beyond the horizon, and what is not a
+// number, is the longest duration there is.
+template <class Rep, class Period>
+constexpr clock::duration saturated(std::chrono::duration<Rep, Period> d) {
+  // In floating point, because the conversion below must not overflow.
+  const std::chrono::duration<double> seconds = d;
+  if (seconds <= -horizon) return clock::duration::min();
+  if (!(seconds < horizon)) return clock::duration::max();  // this way round for what is not a number
+  return std::chrono::ceil<clock::duration>(d);
+}
+
+// Where the clock ends, so does the sum. `d` is not negative.
+constexpr clock::time_point saturated_sum(clock::time_point point, clock::duration d) noexcept {
+  return d < clock::time_point::max() - point ? point + d : clock::time_point::max();
+}
+
+}  // namespace detail
+
 // A point of the monotonic clock, or never. A value: copy it freely.
 class deadline {
  public:
@@ -18,14 +41,13 @@ class deadline {
   static constexpr deadline never() noexcept { return {}; }
   static constexpr deadline passed() noexcept { return deadline{clock::time_point::min()}; }
 
-  // Saturates: a duration too large for the clock means never.
+  // Saturates: a duration too large for the clock means never, and so does one that is not a number, because
+  // nothing is ever early.
   template <class Rep, class Period>
   static deadline after(std::chrono::duration<Rep, Period> wait) {
     if (wait <= wait.zero()) return deadline{clock::now()};
-    // In floating point, because the conversion below must not overflow.
-    const std::chrono::duration<double> seconds = wait;
-    if (seconds >= horizon) return never();
-    return deadline{clock::now() + std::chrono::ceil<clock::duration>(wait)};
+    const clock::duration d = detail::saturated(wait);
+    return d == clock::duration::max() ? never() : deadline{detail::saturated_sum(clock::now(), d)};
   }
 
   // A point of another clock is taken by its distance from that clock's present. Points further away than
@@ -39,8 +61,8 @@ class deadline {
       // In floating point, because the difference of the two, or a conversion, may overflow.
       using seconds = std::chrono::duration<double>;
       const seconds distance = seconds{point.time_since_epoch()} - seconds{now.time_since_epoch()};
-      if (distance >= horizon) return never();
-      if (distance <= -horizon) return passed();
+      if (distance <= -detail::horizon) return passed();
+      if (!(distance < detail::horizon)) return never();
       if constexpr (std::is_same_v<Clock, clock>) return deadline{std::chrono::ceil<clock::duration>(point)};
       return after(point - now);
     }
@@ -60,8 +82,6 @@ class deadline {
   friend constexpr auto operator<=>(const deadline&, const deadline&) = default;
 
  private:
-  static constexpr std::chrono::hours horizon{24 * 365 * 100};
-
   clock::time_point at_ = clock::time_point::max();
 };
 

@@ -3,6 +3,8 @@
 #include <zsync/channel/interval.hpp>
 #include <zsync/sched/scope.hpp>
 
+#include <limits>
+
 namespace {
 
 using namespace zsync;
@@ -67,6 +69,26 @@ TEST_CASE("a tick whose wait was ended is still to come", "[interval]") {
     });
     waits.cancel();
     CHECK_THROWS_AS(waits.join(), cancelled);
+  });
+}
+
+// The sum of now and such a period once was a time long ago.
+TEST_CASE("an interval of more than the clock can hold never ticks", "[interval]") {
+  over_workers([] {
+    const auto never_ticks = [](auto period) {
+      interval every(period);
+      const auto begin = clock::now();
+      const deadline_scope scope(1ms);
+      CHECK_THROWS_AS(every.tick(), std::system_error);
+      CHECK(clock::now() - begin >= 1ms);
+      every.reset();
+      CHECK_THROWS_AS(every.tick(), std::system_error);
+    };
+    never_ticks(std::chrono::nanoseconds::max());
+    never_ticks(std::chrono::nanoseconds::max() - 1ns);
+    never_ticks(std::chrono::hours::max());
+    never_ticks(std::chrono::duration<double>(1e300));
+    never_ticks(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN()));
   });
 }
 

@@ -234,6 +234,37 @@ TEST_CASE("an expired scope ends each further wait at once, and lets what is rea
   });
 }
 
+TEST_CASE("a handle that is destroyed within an expired scope waits for the end all the same", "[scope]") {
+  test::in_fiber(everything, [] {
+    std::atomic<bool> ended{false};
+    {
+      const zsync::deadline_scope expired(-1s);
+      const zsync::fiber unhurried([&] {
+        const zsync::cancellation_shield shield;
+        this_fiber::sleep_for(2ms);
+        ended = true;
+      });
+    }
+    CHECK(ended);
+  });
+}
+
+TEST_CASE("a sleep for no time at all obeys a scope that has expired, as any wait does", "[scope][sleep]") {
+  const auto obeys = [] {
+    {
+      const zsync::deadline_scope open(1h);
+      this_fiber::sleep_for(0s);
+    }
+    const zsync::deadline_scope expired(-1s);
+    CHECK(says_scope(timed_out([] { this_fiber::sleep_for(0s); })));
+    CHECK(says_scope(timed_out([] { this_fiber::sleep_for(-1h); })));
+    CHECK(says_scope(timed_out([] { this_fiber::sleep_until(zsync::clock::now()); })));
+    this_fiber::yield();  // no wait
+  };
+  test::in_fiber(everything, obeys);
+  obeys();
+}
+
 TEST_CASE("a scope belongs to its fiber: children and neighbours are not bound by it", "[scope]") {
   test::in_fiber(everything, [] {
     zsync::fiber<bool> child;

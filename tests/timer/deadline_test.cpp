@@ -76,6 +76,28 @@ TEST_CASE("durations too large for the clock mean never", "[timer]") {
   CHECK_FALSE(deadline::after(a_hundred_years / 2).is_never());
 }
 
+TEST_CASE("what is not a number means never, because nothing is early", "[timer]") {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  using seconds = std::chrono::duration<double>;
+  CHECK(deadline::after(seconds(nan)).is_never());
+  CHECK(deadline::at(std::chrono::time_point<zsync::clock, seconds>(seconds(nan))).is_never());
+  CHECK(deadline::at(std::chrono::time_point<std::chrono::system_clock, seconds>(seconds(nan))).is_never());
+}
+
+TEST_CASE("durations and sums that the clock cannot hold stop at its ends", "[timer]") {
+  using zsync::clock;
+  using zsync::detail::saturated;
+  using zsync::detail::saturated_sum;
+  CHECK(saturated(std::chrono::hours::max()) == clock::duration::max());
+  CHECK(saturated(std::chrono::hours::min()) == clock::duration::min());
+  CHECK(saturated(std::chrono::duration<double>(1.5e-9)) == 2ns);
+  CHECK(saturated(-3s) == -3s);
+  CHECK(saturated_sum(clock::time_point{1s}, 2s) == clock::time_point{3s});
+  CHECK(saturated_sum(clock::time_point{1s}, clock::duration::max()) == clock::time_point::max());
+  CHECK(saturated_sum(clock::time_point::max() - 2ns, 1ns) == clock::time_point::max() - 1ns);
+  CHECK(saturated_sum(clock::time_point::max(), 0ns) == clock::time_point::max());
+}
+
 TEST_CASE("points of other clocks are taken by their distance from now", "[timer]") {
   stopped time;
   const deadline later = deadline::at(std::chrono::system_clock::now() + 10s);
