@@ -166,6 +166,12 @@ bool wait_until(deadline until, std::error_code& ec) {
   return !ec;
 }
 
+// More seconds than the clock can count are never over.
+deadline after(std::time_t seconds, std::chrono::nanoseconds rest) {
+  const deadline whole = deadline::after(std::chrono::seconds{seconds});
+  return whole.is_never() ? whole : deadline{detail::saturated_sum(whole.time(), rest)};
+}
+
 }  // namespace
 
 // ---- any descriptor ----
@@ -363,6 +369,8 @@ int poll(pollfd* set, nfds_t count, int timeout) {
 
 int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
   if (!inside()) return ::select(count, in, out, except, timeout);
+  if (count < 0 || (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
+    return static_cast<int>(failed(EINVAL));
   std::vector<pollfd> set;
   for (int fd = 0; fd < count; ++fd) {
     int events = 0;
@@ -371,14 +379,15 @@ int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout)
     if (except != nullptr && FD_ISSET(fd, except)) events |= POLLPRI;
     if (events != 0) set.push_back({fd, static_cast<short>(events), 0});
   }
-  const deadline until = timeout == nullptr ? deadline::never()
-                                            : deadline::after(std::chrono::seconds{timeout->tv_sec} +
-                                                              std::chrono::microseconds{timeout->tv_usec});
+  const deadline until =
+      timeout == nullptr
+          ? deadline::never()
+          : after(timeout->tv_sec, detail::saturated(std::chrono::microseconds{timeout->tv_usec}));
   std::error_code ec;
   detail::poll_many(set, until, ec);
   without_waiting(0);
   if (ec) return static_cast<int>(failed(to_errno(ec)));
-  if (timeout != nullptr) {
+  if (timeout != nullptr && !until.is_never()) {
     const auto left = std::chrono::duration_cast<std::chrono::microseconds>(until.remaining()).count();
     timeout->tv_sec = static_cast<time_t>(left / 1'000'000);
     timeout->tv_usec = static_cast<suseconds_t>(left % 1'000'000);
@@ -408,11 +417,12 @@ int nanosleep(const timespec* duration, timespec* remaining) {
   if (duration->tv_nsec < 0 || duration->tv_nsec > 999'999'999 || duration->tv_sec < 0) {
     return static_cast<int>(failed(EINVAL));
   }
-  const deadline until =
-      deadline::after(std::chrono::seconds{duration->tv_sec} + std::chrono::nanoseconds{duration->tv_nsec});
+  const deadline until = after(duration->tv_sec, std::chrono::nanoseconds{duration->tv_nsec});
   std::error_code ec;
   if (wait_until(until, ec)) return 0;
-  if (remaining != nullptr) {
+  if (remaining != nullptr && until.is_never()) {
+    *remaining = *duration;
+  } else if (remaining != nullptr) {
     const auto left = until.remaining().count();
     remaining->tv_sec = static_cast<time_t>(left / 1'000'000'000);
     remaining->tv_nsec = static_cast<long>(left % 1'000'000'000);
