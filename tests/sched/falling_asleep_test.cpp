@@ -50,27 +50,39 @@ bool soon(const std::atomic<bool>& flag) {
 
 }  // namespace
 
-// A newborn that came between the worker's last look for one and its sleep once waited until something else
-// woke the worker. The worker looks at the clock right there, if it has been spinning, which it does for a
-// while after another thread has woken it.
-TEST_CASE("a fiber that is spawned from outside while the worker falls asleep runs at once", "[sleep]") {
+// What comes between the worker's last look for it and its sleep once waited until something else woke the
+// worker. The worker looks at the clock right there, if it has been spinning, which it does for a while after
+// another thread has woken it.
+TEST_CASE("whatever comes from outside while the worker falls asleep runs at once", "[sleep]") {
   test::matrix({.workers = false}, [](const zsync::runtime_options& given) {
     zsync::runtime_options options = given;
     options.spin_max = 10s;  // so that any wake-up was soon enough to spin for the next
     std::atomic<bool> parked{false};
-    std::atomic<bool> born{false};
+    std::atomic<bool> came{false};
+    std::atomic<bool> stop{false};
     zsync::runtime own(options);
     eventful_time time;
     own.block_on([&] { zsync::detail::set_time_source(&time); });
-    for (int look = 1; look <= 6; ++look) {
-      for (int round = 0; round < 5; ++round) {
-        parked = born = false;
+    zsync::waker wake_other;
+    auto other = own.spawn([&] {
+      wake_other = this_fiber::get_waker();
+      for (parked = true; !stop; came = true) this_fiber::park();
+    });
+    REQUIRE(soon(parked));
+    const std::function<void()> events[] = {
+        [&] { own.post([&] { came = true; }); },
+        [&] { own.spawn({.worker = 0}, [&] { came = true; }).detach(); },
+        [&] { wake_other.wake(); },
+    };
+    for (const auto& event : events) {
+      for (int look = 1; look <= 4; ++look) {
+        parked = came = false;
         zsync::waker wake;
         auto sleeper = own.spawn([&] {
           wake = this_fiber::get_waker();
           parked = true;
           this_fiber::park();
-          time.at_look(look, [&] { own.post([&] { born = true; }); });
+          time.at_look(look, event);
         });
         REQUIRE(soon(parked));
         std::this_thread::sleep_for(200us);  // so that it sleeps, and is woken by another thread
@@ -79,10 +91,13 @@ TEST_CASE("a fiber that is spawned from outside while the worker falls asleep ru
         // Looks that do not come because the worker sleeps already come now.
         for (int i = 0; i < 20 && !time.happened(); ++i) std::this_thread::sleep_for(50us);
         while (!time.happened()) own.block_on([] {});
-        CHECK(soon(born));
+        CHECK(soon(came));
         own.block_on([] {});  // wakes it in any case
       }
     }
+    stop = true;
+    wake_other.wake();
+    other.join();
     own.block_on([] { zsync::detail::set_time_source(nullptr); });
   });
 }

@@ -6,6 +6,11 @@
 #include <zsync/sched/wait.hpp>
 #include <zsync/sched/worker.hpp>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+using namespace std::chrono_literals;
 using zsync::detail::wait;
 using zsync::detail::wait_kind;
 namespace test = zsync::test;
@@ -47,4 +52,38 @@ TEST_CASE("a wait that is anchored ends where it began, though its fiber may mov
       }
     });
   });
+}
+
+// It stood in the queue of the worker that the fiber left, and was taken out of that of the worker to which
+// the fiber came: somebody else's timer.
+TEST_CASE("a fiber that moves takes no other's timer with it", "[migration]") {
+  zsync::runtime own({.workers = 2, .policy = zsync::scheduling::work_stealing, .force_migration = true});
+  auto sleeper = own.spawn({.worker = 1}, [] { zsync::this_fiber::sleep_for(100ms); });
+  std::atomic<bool> held{false};
+  std::atomic<bool> release{false};
+  auto holder = own.spawn({.worker = 1}, [&] {  // so that it steals nothing
+    held = true;
+    while (!release) std::this_thread::yield();
+  });
+  while (!held) std::this_thread::yield();
+  bool moved = false;
+  auto host = own.spawn({.worker = 0}, [&] {
+    zsync::waker wake;
+    bool parks = false;
+    zsync::fiber mover([&] {
+      const unsigned before = worker_index();
+      wake = zsync::this_fiber::get_waker();
+      parks = true;
+      zsync::this_fiber::park_for(10s);
+      moved = worker_index() != before;
+    });
+    while (!parks) zsync::this_fiber::yield();
+    wake.wake();
+    release = true;
+    mover.join();
+  });
+  host.join();
+  holder.join();
+  CHECK(moved);
+  CHECK(sleeper.join_for(5s));
 }

@@ -1,0 +1,68 @@
+// Fibers whose calls never have to wait.
+#include "io/connections.hpp"
+#include "support/in_fiber.hpp"
+
+#include <zsync/zsync.hpp>
+
+#include <array>
+#include <chrono>
+
+using namespace std::chrono_literals;
+namespace test = zsync::test;
+namespace this_fiber = zsync::this_fiber;
+
+namespace {
+
+// How often another fiber of the worker had a turn while `busy` ran.
+template <class F>
+int turns_during(F busy) {
+  bool stop = false;
+  int turns = 0;
+  zsync::fiber other([&] {
+    for (; !stop; ++turns) this_fiber::yield();
+  });
+  this_fiber::yield();
+  const int before = turns;
+  busy();
+  const int after = turns;
+  stop = true;
+  other.join();
+  return after - before;
+}
+
+}  // namespace
+
+TEST_CASE("a fiber whose writes never wait lets others have a turn now and then", "[io]") {
+  test::in_fiber({.workers = false}, [] {
+    for (const bool at_home : {false, true}) {
+      auto [a, b] = test::connect_pair();
+      if (at_home) {
+        const zsync::deadline_scope soon(1ms);
+        std::array<char, 1> byte{};
+        std::error_code ec;
+        a.read(byte, ec);
+        REQUIRE(ec == std::errc::timed_out);
+      }
+      const int turns = turns_during([&a = a] {
+        for (int i = 0; i < 400; ++i) a.write_all("x");
+      });
+      CHECK(turns >= 3);
+      CHECK(turns <= 40);  // and yet not at every write
+    }
+  });
+}
+
+TEST_CASE("a fiber whose reads never wait lets others have a turn now and then", "[io]") {
+  test::in_fiber({.workers = false}, [] {
+    auto [a, b] = test::connect_pair();
+    std::array<char, 1> byte{};
+    zsync::fiber first([&, &a = a] { a.read(byte); });  // makes this worker its home
+    this_fiber::sleep_for(1ms);
+    b.write_all(std::string(401, 'x'));
+    first.join();
+    const int turns = turns_during([&, &a = a] {
+      for (int i = 0; i < 400; ++i) a.read_exact(byte);
+    });
+    CHECK(turns >= 3);
+  });
+}
