@@ -83,7 +83,7 @@ TEST_CASE("stacks of a size do not overlap, and differ in where they start withi
     offsets.push_back(reinterpret_cast<std::size_t>(one.top) % page);
   }
   std::ranges::sort(offsets);
-  CHECK(std::ranges::unique(offsets).begin() - offsets.begin() >= 32);
+  CHECK(std::unique(offsets.begin(), offsets.end()) - offsets.begin() >= 32);
   std::ranges::sort(all, {}, &stack::bottom);
   for (std::size_t i = 1; i < all.size(); ++i) {
     CHECK(all[i - 1].top + stack_pool::guard_size <= all[i].bottom);

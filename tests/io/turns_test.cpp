@@ -19,7 +19,10 @@ int turns_during(F busy) {
   bool stop = false;
   int turns = 0;
   zsync::fiber other([&] {
-    for (; !stop; ++turns) this_fiber::yield();
+    while (!stop) {
+      ++turns;
+      this_fiber::yield();
+    }
   });
   this_fiber::yield();
   const int before = turns;

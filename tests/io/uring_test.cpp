@@ -1,5 +1,6 @@
 // What is particular to io_uring: small rings, and kernels that refuse it.
 #include "io/connections.hpp"
+#include "io/refused_submissions.hpp"
 #include "support/catch.hpp"
 #include "support/matrix.hpp"
 #include "support/subprocess.hpp"
@@ -7,9 +8,6 @@
 #include <zsync/zsync.hpp>
 
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -27,6 +25,8 @@
 using namespace std::chrono_literals;
 using zsync::io_backend;
 using zsync::test::connect_pair;
+using zsync::test::refuse_submissions;
+using zsync::test::small_rings;
 
 namespace {
 
@@ -46,37 +46,12 @@ void echo_once() {
   b.read_exact(buffer);
 }
 
-// From now on io_uring_enter that only submits, and does not ask for completions, says EBUSY.
-void refuse_submissions() {
-  const auto at = [](std::size_t offset) {
-    return sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<unsigned>(offset));
-  };
-  sock_filter program[] = {
-      at(offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 3),
-      at(offsetof(seccomp_data, args) + 3 * sizeof(__u64)),
-      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 1, 0),  // IORING_ENTER_GETEVENTS
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EBUSY),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog filter{std::size(program), program};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
-    throw std::runtime_error("no seccomp filter");
-}
-
 std::chrono::microseconds processor_time() {
   rusage used{};
   ::getrusage(RUSAGE_SELF, &used);
   return std::chrono::seconds{used.ru_utime.tv_sec + used.ru_stime.tv_sec} +
          std::chrono::microseconds{used.ru_utime.tv_usec + used.ru_stime.tv_usec};
 }
-
-class small_rings {
- public:
-  small_rings() { ::setenv("ZSYNC_URING_ENTRIES", "8", 1); }
-  ~small_rings() { ::unsetenv("ZSYNC_URING_ENTRIES"); }
-};
 
 }  // namespace
 
