@@ -4,6 +4,10 @@
 
 #include <zsync/zsync.hpp>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -210,4 +214,75 @@ TEST_CASE("two plain threads talk over a connection", "[tcp][thread]") {
   const std::string echoed = tcp.read_all();
   server.join();
   REQUIRE(echoed == "from a thread");
+}
+
+TEST_CASE("the options of connections and listeners reach the kernel", "[tcp]") {
+  matrix({.workers = false}, [](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          auto [a, b] = connect_pair();
+          const auto option = [&s = a](int level, int name) {
+            int value = -1;
+            socklen_t size = sizeof value;
+            REQUIRE(::getsockopt(s.native_handle(), level, name, &value, &size) == 0);
+            return value;
+          };
+          a.set_nodelay(true);
+          REQUIRE(option(IPPROTO_TCP, TCP_NODELAY) != 0);
+          a.set_keepalive({.idle = 7s, .interval = 3s, .probes = 2});
+          REQUIRE(option(SOL_SOCKET, SO_KEEPALIVE) != 0);
+          REQUIRE(option(IPPROTO_TCP, TCP_KEEPIDLE) == 7);
+          REQUIRE(option(IPPROTO_TCP, TCP_KEEPINTVL) == 3);
+          REQUIRE(option(IPPROTO_TCP, TCP_KEEPCNT) == 2);
+          a.set_keepalive(false);
+          REQUIRE(option(SOL_SOCKET, SO_KEEPALIVE) == 0);
+          a.set_user_timeout(1500ms);
+          REQUIRE(option(IPPROTO_TCP, TCP_USER_TIMEOUT) == 1500);
+          a.set_send_buffer_size(100'000);
+          REQUIRE(option(SOL_SOCKET, SO_SNDBUF) >= 100'000);
+
+          // Two listeners share a port only if both say so.
+          zsync::listen_options sharing;
+          sharing.reuse_port = true;
+          auto first = zsync::tcp_listener::bind(zsync::socket_address::parse("127.0.0.1:0"), sharing);
+          auto second = zsync::tcp_listener::bind(first.local_address(), sharing);
+          std::error_code ec;
+          zsync::tcp_listener::bind(first.local_address(), ec);
+          REQUIRE(ec == std::errc::address_in_use);
+
+          // "[::]" takes IPv4 connections on request.
+          zsync::listen_options both;
+          both.v6_only = false;
+          auto any = zsync::tcp_listener::bind(zsync::socket_address::parse("[::]:0"), both, ec);
+          if (ec) return;  // a machine without IPv6
+          const auto port = any.local_address().port();
+          auto four =
+              zsync::tcp_stream::connect(zsync::socket_address(zsync::ip_address::loopback_v4(), port));
+          REQUIRE(any.accept().is_open());
+          auto six =
+              zsync::tcp_stream::connect(zsync::socket_address(zsync::ip_address::loopback_v6(), port));
+          REQUIRE(any.accept().is_open());
+        },
+        options);
+  });
+}
+
+TEST_CASE("a vectored read fills one buffer after the other", "[tcp]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          auto [a, b] = connect_pair();
+          const std::array<zsync::const_buffer, 3> out{zsync::const_buffer("one"), zsync::const_buffer(""),
+                                                       zsync::const_buffer("two")};
+          REQUIRE(b.writev(out) == 6);
+          std::array<char, 4> first{};
+          std::array<char, 4> second{};
+          const std::array<zsync::mutable_buffer, 2> in{zsync::mutable_buffer(first),
+                                                        zsync::mutable_buffer(second)};
+          REQUIRE(a.readv(in) == 6);
+          REQUIRE(std::string_view(first.data(), 4) == "onet");
+          REQUIRE(std::string_view(second.data(), 2) == "wo");
+        },
+        options);
+  });
 }
