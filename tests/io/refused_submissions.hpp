@@ -34,10 +34,10 @@ inline void refuse_submissions() {
     throw std::runtime_error("no seccomp filter");
 }
 
-// While one lives, rings are made with 8 entries for submissions and 32 for completions.
+// While one lives, rings are made with few entries for submissions, and four times as many for completions.
 class small_rings {
  public:
-  small_rings() { ::setenv("ZSYNC_URING_ENTRIES", "8", 1); }
+  explicit small_rings(const char* entries = "8") { ::setenv("ZSYNC_URING_ENTRIES", entries, 1); }
   ~small_rings() { ::unsetenv("ZSYNC_URING_ENTRIES"); }
   small_rings(const small_rings&) = delete;
   small_rings& operator=(const small_rings&) = delete;
