@@ -56,7 +56,7 @@ void install(int number) {
   if (users[static_cast<std::size_t>(number)]++ != 0) return;
   struct sigaction action {};
   action.sa_handler = &handle;
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = SA_RESTART | SA_ONSTACK;  // a fiber's stack may have no room for the handler's frame
   sigemptyset(&action.sa_mask);
   if (::sigaction(number, &action, &former[static_cast<std::size_t>(number)]) != 0) {
     users[static_cast<std::size_t>(number)] = 0;
@@ -87,7 +87,9 @@ void free_slot(slot& s) noexcept {
 }  // namespace
 
 struct signal_set::registration {
-  registration(std::initializer_list<int> wanted, unique_fd pipe) {
+  registration(std::initializer_list<int> wanted, unique_fd pipe, int reader)
+      : reader_(::fcntl(reader, F_DUPFD_CLOEXEC, 0)) {
+    if (reader_.get() < 0) throw std::system_error(errno, std::system_category(), "pipe");
     const std::lock_guard hold(table);
     place = take_slot(pipe.get());
     if (place == nullptr) {
@@ -129,6 +131,9 @@ struct signal_set::registration {
     free_slot(*place);
   }
 
+  // The set may be closed, or its end of the pipe given away and closed, while its signals still come: this
+  // one keeps the handler's write from being an error that raises SIGPIPE.
+  unique_fd reader_;
   slot* place = nullptr;
   std::vector<int> numbers;
 };
@@ -138,7 +143,7 @@ signal_set::signal_set(std::initializer_list<int> signals) {
   if (detail::open_pipe(ends) != 0) throw std::system_error(errno, std::system_category(), "pipe");
   unique_fd writer(ends[1]);
   adopt(detail::descriptor_ptr::adopt(ends[0], detail::descriptor_kind::other));
-  registration_ = std::make_unique<registration>(signals, std::move(writer));
+  registration_ = std::make_unique<registration>(signals, std::move(writer), ends[0]);
 }
 
 signal_set::signal_set(signal_set&&) noexcept = default;

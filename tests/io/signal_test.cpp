@@ -46,6 +46,33 @@ TEST_CASE("after the last set the signal does again what it did before", "[signa
   REQUIRE_THROWS_AS((zsync::signal_set{0}), std::system_error);
 }
 
+TEST_CASE("a signal for a set that is closed or released does no harm", "[signal]") {
+  static std::atomic<int> broken_pipes{0};
+  broken_pipes = 0;
+  const auto before = std::signal(SIGPIPE, [](int) { ++broken_pipes; });
+  {
+    zsync::signal_set one{SIGUSR1};
+    one.close();
+    ::kill(::getpid(), SIGUSR1);
+    zsync::signal_set two{SIGUSR1};
+    ::close(two.release());
+    ::kill(::getpid(), SIGUSR1);
+    zsync::signal_set three{SIGUSR1};
+    three = zsync::signal_set{SIGUSR1};
+    ::kill(::getpid(), SIGUSR1);
+    REQUIRE(three.next() == SIGUSR1);
+  }
+  std::signal(SIGPIPE, before);
+  REQUIRE(broken_pipes == 0);
+}
+
+TEST_CASE("a signal's handler runs on the stack for signals, not on a fiber's", "[signal]") {
+  const zsync::signal_set one{SIGUSR1};
+  struct sigaction now {};
+  REQUIRE(::sigaction(SIGUSR1, nullptr, &now) == 0);
+  REQUIRE((now.sa_flags & SA_ONSTACK) != 0);
+}
+
 TEST_CASE("a storm of signals interrupts nothing, and deadlines hold", "[signal][serial]") {
   matrix([](const zsync::runtime_options& options) {
     struct sigaction action {};
