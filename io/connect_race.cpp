@@ -68,7 +68,8 @@ class race {
     for (auto& attempt : attempts_) attempt.cancel();
     attempts_.clear();  // joins them: from here on nobody touches this object
     if (winner_) ec.clear();
-    if (!winner_ && !ec) ec = failure_;
+    // Without a failure all have given up: their fibers were cancelled, which no caller has asked for.
+    if (!winner_ && !ec) ec = failure_ ? failure_ : std::make_error_code(std::errc::operation_canceled);
     return std::move(winner_);
   }
 
