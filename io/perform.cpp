@@ -5,6 +5,7 @@
 #include <zsync/io/perform.hpp>
 #include <zsync/io/poll.hpp>
 #include <zsync/sched/error.hpp>
+#include <zsync/sched/this_fiber.hpp>
 #include <zsync/sched/worker.hpp>
 
 #include <poll.h>
@@ -250,10 +251,12 @@ performance::step performance::park(engine& here, bool local, std::error_code& e
 }
 
 // Waits without the home's help, in a set of its own. close() is heard because it shuts a visited socket
-// down.
+// down, and by a signal of the descriptor's own for what cannot be shut down.
 performance::step performance::watch(std::error_code& ec) {
-  pollfd p{d_.fd(), static_cast<short>(o_.side == direction::in ? POLLIN : POLLOUT), 0};
-  const int ready = poll_many({&p, 1}, until_, ec);
+  pollfd set[2] = {{d_.fd(), static_cast<short>(o_.side == direction::in ? POLLIN : POLLOUT), 0},
+                   {-1, POLLIN, 0}};
+  if (!d_.is_socket()) set[1].fd = d_.closing_signal();
+  const int ready = poll_many(set, until_, ec);
   if (!ec && ready != 0) return step::again;
   if (d_.closed()) {
     ec = error::closed;
@@ -300,7 +303,7 @@ std::error_code perform(descriptor& d, op& o, wait_kind why, clock::rep timeout)
   const fiber_control* const me = current_fiber();
   if (me == nullptr) [[unlikely]]
     return perform_on_thread(d, o, timeout);
-  if (me->cancel_requested() && me->shields == 0) [[unlikely]] {
+  if (me->cancel_requested() && this_fiber::cancellation_requested()) [[unlikely]] {
     return std::make_error_code(std::errc::operation_canceled);
   }
   return performance(d, o, why, timeout).run();
@@ -319,19 +322,24 @@ std::error_code perform_on_file(int fd, op& o) {
     });
     return ec;
   }
-  wait w(wait_kind::io_other, nullptr, wait::cancellable | wait::anchored);
-  if (!w.open()) return std::make_error_code(std::errc::operation_canceled);
-  o.party = &w.party();
-  here->submit(o);
-  w.suspend();
-  const std::error_code why = why_ended(w);  // before another wait begins
-  if (!o.done) {
-    here->cancel(o);
-    await_completion(o);
+  for (;;) {
+    wait w(wait_kind::io_other, nullptr, wait::cancellable | wait::anchored);
+    if (!w.open()) return why_ended(w);
+    o.party = &w.party();
+    here->submit(o);
+    w.suspend();
+    const std::error_code why = why_ended(w);  // before another wait begins
+    if (!o.done) {
+      here->cancel(o);
+      await_completion(o);
+    }
+    if (!o.failed()) return {};
+    // A cancellation interrupts what a thread of the kernel's has begun.
+    const bool interrupted = o.result == -EINTR;
+    if ((interrupted || o.result == -ECANCELED) && why) return why;
+    if (!interrupted) return from_errno(-o.result);
+    o.done = false;
   }
-  if (!o.failed()) return {};
-  if (o.result == -ECANCELED && why) return why;
-  return from_errno(-o.result);
 }
 
 std::error_code pause(clock::duration d) {

@@ -340,6 +340,30 @@ TEST_CASE("runtimes of different backends use one stream at the same time", "[io
   for (auto& reader : readers) CHECK(reader.join() == zsync::error::closed);
 }
 
+TEST_CASE("a close wakes whoever waits for a pipe in a runtime of another backend than its home's",
+          "[io][close]") {
+  const auto backends = zsync::test::available_backends();
+  auto [reader, writer] = zsync::pipe();
+  std::vector<std::unique_ptr<zsync::runtime>> runtimes;
+  std::vector<zsync::fiber<std::error_code>> waiting;
+  for (const zsync::io_backend backend : {backends.back(), backends.front()}) {
+    runtimes.push_back(
+        std::make_unique<zsync::runtime>(zsync::runtime_options{.workers = 1, .backend = backend}));
+    waiting.push_back(runtimes.back()->spawn([&, &reader = reader] {
+      const zsync::deadline_scope at_most(5s);
+      std::array<char, 16> buffer{};
+      std::error_code ec;
+      reader.read(buffer, ec);
+      return ec;
+    }));
+    std::this_thread::sleep_for(5ms);  // so that the first is the descriptor's home
+  }
+  const auto begin = zsync::clock::now();
+  reader.close();
+  for (auto& each : waiting) CHECK(each.join() == zsync::error::closed);
+  CHECK(zsync::clock::now() - begin < 2s);
+}
+
 TEST_CASE("a descriptor's number can be reused at once, and late events miss the new socket", "[io][close]") {
   matrix([](const zsync::runtime_options& options) {
     zsync::run(
