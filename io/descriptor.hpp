@@ -187,6 +187,15 @@ class descriptor {
   const bool borrowed_;
 };
 
+// Calls f(fd) with a number that is not returned meanwhile, and so is nobody else's. False: it is closed.
+template <class F>
+bool with_fd(descriptor& d, F f) {
+  if (!d.enter()) return false;
+  f(d.fd());
+  d.leave();
+  return true;
+}
+
 // Owns one reference.
 class descriptor_ptr {
  public:

@@ -21,16 +21,14 @@ constexpr int aborted_max = 128;  // connections that one accept() skips
 
 std::error_code last_error() noexcept { return {errno, std::system_category()}; }
 
-// Calls f(fd) with a number that cannot be returned meanwhile.
+// f(fd) as a system call is: 0, or errno says why not.
 template <class F>
 void with_fd(const descriptor_ptr& d, std::error_code& ec, F f) {
   ec.clear();
-  if (!d || !d->enter()) {
-    ec = error::closed;
-    return;
-  }
-  if (f(d->fd()) != 0) ec = last_error();
-  d->leave();
+  const auto call = [&](int fd) {
+    if (f(fd) != 0) ec = last_error();
+  };
+  if (!d || !with_fd(*d, call)) ec = error::closed;
 }
 
 // Linux hands the errors of a connection that died in the queue to accept().
@@ -88,8 +86,14 @@ void connect_socket(descriptor& d, const socket_address& to, std::error_code& ec
       return;
     }
     // A unix socket connects at once, or says EAGAIN, after which no event would come.
-    o.fd = d.fd();
-    static_cast<void>(o.attempt());
+    const bool open = with_fd(d, [&o](int fd) {
+      o.fd = fd;
+      static_cast<void>(o.attempt());
+    });
+    if (!open) {
+      ec = error::closed;
+      return;
+    }
     if (o.result != -EAGAIN) {
       ec = o.failed() ? std::error_code(static_cast<int>(-o.result), std::system_category())
                       : std::error_code();

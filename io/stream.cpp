@@ -222,9 +222,11 @@ std::size_t send_file(const descriptor_ptr& d, int file, std::uint64_t offset, s
   return count - part.count;
 }
 
-void make_nonblocking(const descriptor& d) noexcept {
-  const int mode = ::fcntl(d.fd(), F_GETFL);
-  if (mode >= 0 && (mode & O_NONBLOCK) == 0) ::fcntl(d.fd(), F_SETFL, mode | O_NONBLOCK);
+void make_nonblocking(descriptor& d) noexcept {
+  with_fd(d, [](int fd) {
+    const int mode = ::fcntl(fd, F_GETFL);
+    if (mode >= 0 && (mode & O_NONBLOCK) == 0) ::fcntl(fd, F_SETFL, mode | O_NONBLOCK);
+  });
 }
 
 void wait_ready(const descriptor_ptr& d, direction side, std::error_code& ec) {

@@ -48,7 +48,7 @@ std::size_t write_all(const descriptor_ptr& d, const_buffer from, std::error_cod
 std::size_t write_vector(const descriptor_ptr& d, std::span<const const_buffer> from, std::error_code& ec);
 std::size_t send_file(const descriptor_ptr& d, int file, std::uint64_t offset, std::size_t count,
                       std::error_code& ec);
-void make_nonblocking(const descriptor& d) noexcept;
+void make_nonblocking(descriptor& d) noexcept;  // nothing, once it is closed
 void wait_ready(const descriptor_ptr& d, direction side, std::error_code& ec);
 void set_timeout(std::atomic<clock::rep>& timeout, clock::duration d) noexcept;
 [[noreturn]] void fail_transfer(std::error_code ec, const char* what, std::size_t transferred);

@@ -40,10 +40,12 @@ std::error_code send_to_somebody(descriptor& d, op& o) {
   const deadline until =
       limit == descriptor::no_timeout.count() ? deadline::never() : deadline::after(clock::duration{limit});
   for (;;) {
-    if (!d.enter()) return error::closed;
-    o.fd = d.fd();
-    const bool done = o.attempt();
-    d.leave();
+    bool done = false;
+    const bool open = with_fd(d, [&](int fd) {
+      o.fd = fd;
+      done = o.attempt();
+    });
+    if (!open) return error::closed;
     if (done && o.failed()) return {static_cast<int>(-o.result), std::system_category()};
     if (done) return {};
     if (until.has_passed()) return std::make_error_code(std::errc::timed_out);
