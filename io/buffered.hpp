@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace zsync {
@@ -22,6 +23,24 @@ class buffered_reader {
  public:
   explicit buffered_reader(Stream stream, std::size_t size = default_buffer_size)
       : stream_(std::forward<Stream>(stream)), size_(std::max<std::size_t>(size, 1)) {}
+
+  // What has been moved from keeps nothing of its buffer.
+  buffered_reader(buffered_reader&& other) noexcept(std::is_nothrow_move_constructible_v<Stream>)
+      : stream_(std::forward<Stream>(other.stream_)),
+        size_(other.size_),
+        buffer_(std::move(other.buffer_)),
+        begin_(std::exchange(other.begin_, 0)),
+        end_(std::exchange(other.end_, 0)) {}
+  buffered_reader& operator=(buffered_reader&& other) noexcept(
+      std::is_nothrow_move_assignable_v<Stream>) requires(!std::is_reference_v<Stream>) {
+    stream_ = std::move(other.stream_);
+    size_ = other.size_;
+    buffer_ = std::move(other.buffer_);
+    begin_ = std::exchange(other.begin_, 0);
+    end_ = std::exchange(other.end_, 0);
+    return *this;
+  }
+  ~buffered_reader() = default;
 
   [[nodiscard]] std::remove_reference_t<Stream>& stream() noexcept { return stream_; }
 
@@ -179,6 +198,22 @@ class buffered_writer {
  public:
   explicit buffered_writer(Stream stream, std::size_t size = default_buffer_size)
       : stream_(std::forward<Stream>(stream)), size_(std::max<std::size_t>(size, 1)) {}
+
+  // What has been moved from keeps nothing of its buffer.
+  buffered_writer(buffered_writer&& other) noexcept(std::is_nothrow_move_constructible_v<Stream>)
+      : stream_(std::forward<Stream>(other.stream_)),
+        size_(other.size_),
+        buffer_(std::move(other.buffer_)),
+        end_(std::exchange(other.end_, 0)) {}
+  buffered_writer& operator=(buffered_writer&& other) noexcept(
+      std::is_nothrow_move_assignable_v<Stream>) requires(!std::is_reference_v<Stream>) {
+    stream_ = std::move(other.stream_);
+    size_ = other.size_;
+    buffer_ = std::move(other.buffer_);
+    end_ = std::exchange(other.end_, 0);
+    return *this;
+  }
+  ~buffered_writer() = default;
 
   [[nodiscard]] std::remove_reference_t<Stream>& stream() noexcept { return stream_; }
   [[nodiscard]] std::size_t buffered() const noexcept { return end_; }  // bytes not yet written

@@ -38,9 +38,14 @@ std::uint64_t copy(From& from, To& to, std::error_code& ec) {
   for (;;) {
     const std::size_t n = from.read(mutable_buffer(buffer.get(), detail::copy_chunk), ec);
     if (ec || n == 0) return copied;
-    to.write_all(const_buffer(buffer.get(), n), ec);
+    const const_buffer part(buffer.get(), n);
+    if constexpr (std::is_void_v<decltype(to.write_all(part, ec))>) {
+      to.write_all(part, ec);  // of which an error loses what was kept
+      if (!ec) copied += n;
+    } else {
+      copied += to.write_all(part, ec);
+    }
     if (ec) return copied;
-    copied += n;
   }
 }
 

@@ -278,6 +278,67 @@ TEST_CASE("the end of a child process that takes its time keeps no worker", "[pr
   });
 }
 
+TEST_CASE("a buffered reader or writer that was moved from keeps nothing, and can be used again",
+          "[buffered]") {
+  matrix({.workers = false}, [](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          auto [a, b] = zsync::test::connect_pair();
+          zsync::buffered_writer out(a);
+          out.write_all("kept");
+          auto moved_out = std::move(out);
+          REQUIRE(out.buffered() == 0);  // NOLINT(bugprone-use-after-move)
+          out.flush();
+          REQUIRE(moved_out.buffered() == 4);
+          moved_out.write_all("line\nrest\n");
+          moved_out.flush();
+          zsync::buffered_reader in(b);
+          std::string line;
+          REQUIRE(in.read_line(line));
+          auto moved_in = std::move(in);
+          REQUIRE(in.buffered().empty());  // NOLINT(bugprone-use-after-move)
+          REQUIRE(moved_in.read_line(line));
+          REQUIRE(line == "rest");
+          a.write_all("more\n");
+          REQUIRE(in.read_line(line));
+          REQUIRE(line == "more");
+
+          zsync::buffered_reader first(std::move(b));
+          zsync::buffered_reader<zsync::tcp_stream> second{zsync::tcp_stream()};
+          second = std::move(first);
+          REQUIRE(first.buffered().empty());  // NOLINT(bugprone-use-after-move)
+          a.write_all("end\n");
+          REQUIRE(second.read_line(line));
+          REQUIRE(line == "end");
+        },
+        options);
+  });
+}
+
+namespace {
+
+// Takes seven bytes.
+struct short_of_room {
+  std::size_t write_all(zsync::const_buffer from, std::error_code& ec) const {
+    if (from.size() > 7) ec = std::make_error_code(std::errc::no_space_on_device);
+    return std::min<std::size_t>(from.size(), 7);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a copy that fails counts what was written of the last part", "[copy]") {
+  zsync::run([] {
+    auto [a, b] = zsync::test::connect_pair();
+    a.write_all("ten bytes.");
+    a.shutdown(zsync::shutdown_send);
+    short_of_room to;
+    std::error_code ec;
+    REQUIRE(zsync::copy(b, to, ec) == 7);
+    REQUIRE(ec == std::errc::no_space_on_device);
+  });
+}
+
 TEST_CASE("buffered readers and writers give the same bytes in fewer calls", "[buffered]") {
   matrix([](const zsync::runtime_options& options) {
     zsync::run(
