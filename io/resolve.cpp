@@ -25,6 +25,9 @@ using detail::wait;
 using detail::wait_kind;
 using detail::waiter;
 
+// Bytes: what a resolver takes is not for the users' choice of small stacks to guess.
+constexpr std::size_t stack_for_ares = 256 * 1024;
+
 struct shared_lookup {
   std::string host, service;
   resolve_options options;
@@ -114,7 +117,10 @@ lookup_ptr join_or_start(lookup_ptr mine) {
   }
   duty to_answer(mine);
   try {
-    spawn(spawn_options{.name = "resolve"}, [d = std::move(to_answer)]() mutable { d.fulfil(); }).detach();
+    spawn(spawn_options{.name = "resolve", .stack_size = stack_for_ares}, [d = std::move(
+                                                                               to_answer)]() mutable {
+      d.fulfil();
+    }).detach();
   } catch (const std::system_error&) {
     // The duty has died with the fiber, and answered.
   }
