@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <mutex>
+#include <new>
 #include <vector>
 
 namespace zsync::posix {
@@ -41,6 +42,16 @@ int to_errno(std::error_code ec) noexcept {
 ssize_t failed(int error) noexcept {
   errno = error;
   return -1;
+}
+
+// As libc's, these calls do not throw: f() is one, or a part of one.
+template <class F>
+auto without_throwing(F f) noexcept -> decltype(f()) {
+  try {
+    return f();
+  } catch (const std::bad_alloc&) {
+    return static_cast<decltype(f())>(failed(ENOMEM));
+  }
 }
 
 // Held while the mode of a descriptor is changed for the time of a call, and while it is asked for.
@@ -99,6 +110,17 @@ T without_waiting(T result) {
   return result;
 }
 
+// Waits for what did not go at once.
+std::error_code perform_borrowed(int fd, descriptor_kind kind, op& o, wait_kind why,
+                                 clock::rep timeout) noexcept {
+  try {
+    const descriptor_ptr d = descriptor_ptr::borrow(fd, kind);
+    return perform(*d, o, why, timeout);
+  } catch (const std::bad_alloc&) {
+    return std::make_error_code(std::errc::not_enough_memory);
+  }
+}
+
 // Does `o` now or waits for it; its result, or -1 with errno.
 ssize_t run(int fd, op& o, descriptor_kind kind, wait_kind why) {
   o.fd = fd;
@@ -109,11 +131,7 @@ ssize_t run(int fd, op& o, descriptor_kind kind, wait_kind why) {
   if (nonblocking(fd)) return without_waiting(failed(EAGAIN));
   const clock::rep timeout =
       kind == descriptor_kind::socket ? socket_timeout(fd, o.side) : descriptor::no_timeout.count();
-  std::error_code ec;
-  {
-    const descriptor_ptr d = descriptor_ptr::borrow(fd, kind);
-    ec = perform(*d, o, why, timeout);
-  }
+  const std::error_code ec = perform_borrowed(fd, kind, o, why, timeout);
   if (own_timeout(ec) && timeout != descriptor::no_timeout.count()) {
     return failed(why == wait_kind::io_connect ? EINPROGRESS : EAGAIN);
   }
@@ -122,10 +140,10 @@ ssize_t run(int fd, op& o, descriptor_kind kind, wait_kind why) {
 }
 
 // Goes on until all is written, as blocking descriptors do. `write_part` gets what is left as an array of
-// iovecs.
+// iovecs; it does not throw.
 template <class F>
-ssize_t write_whole(int fd, const iovec* vector, int count, int flags, F write_part) {
-  std::vector<iovec> left(vector, vector + count);
+ssize_t write_whole(int fd, std::vector<iovec> left, int flags, F write_part) {
+  const auto count = static_cast<int>(left.size());
   std::size_t at = 0;
   ssize_t done = 0;
   for (;;) {
@@ -189,9 +207,11 @@ ssize_t read(int fd, void* buffer, std::size_t size) {
 
 ssize_t writev(int fd, const iovec* vector, int count) {
   if (!inside()) return ::writev(fd, vector, count);
-  return write_whole(fd, vector, count, 0, [fd](iovec* v, int n) {
-    op o(&detail::write_shared, direction::out, v, static_cast<std::size_t>(n));
-    return run(fd, o, descriptor_kind::shared_mode, wait_kind::io_write);
+  return without_throwing([&] {
+    return write_whole(fd, {vector, vector + count}, 0, [fd](iovec* v, int n) {
+      op o(&detail::write_shared, direction::out, v, static_cast<std::size_t>(n));
+      return run(fd, o, descriptor_kind::shared_mode, wait_kind::io_write);
+    });
   });
 }
 
@@ -203,8 +223,10 @@ ssize_t write(int fd, const void* buffer, std::size_t size) {
 namespace {
 
 ssize_t on_file(int fd, op& o) {
-  if (const std::error_code ec = detail::perform_on_file(fd, o)) return failed(to_errno(ec));
-  return static_cast<ssize_t>(o.result);
+  return without_throwing([&] {
+    const std::error_code ec = detail::perform_on_file(fd, o);
+    return ec ? failed(to_errno(ec)) : static_cast<ssize_t>(o.result);
+  });
 }
 
 }  // namespace
@@ -231,10 +253,37 @@ int fsync(int fd) {
 
 // ---- sockets ----
 
+namespace {
+
+// MSG_WAITALL: only a stream has more to come of what one call asks for.
+bool goes_on(int fd, int flags) noexcept {
+  if ((flags & MSG_WAITALL) == 0 || (flags & MSG_PEEK) != 0) return false;
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+// What the first `done` bytes have left of the buffers.
+ssize_t receive_rest(int fd, const msghdr& message, std::size_t done, int flags) {
+  std::size_t skipped = 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(message.msg_iovlen); ++i) {
+    const iovec& v = message.msg_iov[i];
+    skipped += v.iov_len;
+    if (done >= skipped) continue;
+    const std::size_t left = skipped - done;
+    const ssize_t n = posix::recv(fd, static_cast<char*>(v.iov_base) + (v.iov_len - left), left, flags);
+    if (n > 0) done += static_cast<std::size_t>(n);
+    if (done < skipped) break;
+  }
+  return static_cast<ssize_t>(done);
+}
+
+}  // namespace
+
 ssize_t recv(int fd, void* buffer, std::size_t size, int flags) {
   if (!inside()) return ::recv(fd, buffer, size, flags);
   if ((flags & MSG_DONTWAIT) != 0) return without_waiting(::recv(fd, buffer, size, flags));
-  const bool whole = (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0;
+  const bool whole = goes_on(fd, flags);
   ssize_t done = 0;
   do {
     op o(op_kind::receive, direction::in, static_cast<char*>(buffer) + done,
@@ -250,8 +299,12 @@ ssize_t recv(int fd, void* buffer, std::size_t size, int flags) {
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
   if (!inside()) return ::recvmsg(fd, message, flags);
   if ((flags & MSG_DONTWAIT) != 0) return without_waiting(::recvmsg(fd, message, flags));
-  op o(op_kind::receive_message, direction::in, message, 1, flags);
-  return run(fd, o, descriptor_kind::socket, wait_kind::io_read);
+  const bool whole = goes_on(fd, flags);
+  op o(op_kind::receive_message, direction::in, message, 1, flags & ~MSG_WAITALL);
+  const ssize_t n = run(fd, o, descriptor_kind::socket, wait_kind::io_read);
+  // Control data belong to the bytes they came with, and those behind may have others.
+  if (!whole || n <= 0 || message->msg_controllen != 0) return n;
+  return receive_rest(fd, *message, static_cast<std::size_t>(n), flags);
 }
 
 ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* from, socklen_t* length) {
@@ -271,16 +324,18 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   if (!inside()) return ::sendmsg(fd, message, flags);
   if ((flags & MSG_DONTWAIT) != 0) return without_waiting(::sendmsg(fd, message, flags | detail::no_sigpipe));
   msghdr part = *message;
-  return write_whole(fd, message->msg_iov, static_cast<int>(message->msg_iovlen), flags,
-                     [&](iovec* v, int n) {
-                       part.msg_iov = v;
-                       part.msg_iovlen = static_cast<decltype(part.msg_iovlen)>(n);
-                       op o(op_kind::send_message, direction::out, &part, 1, flags);
-                       const ssize_t sent = run(fd, o, descriptor_kind::socket, wait_kind::io_write);
-                       part.msg_control = nullptr;  // it went with the first byte
-                       part.msg_controllen = 0;
-                       return sent;
-                     });
+  return without_throwing([&] {
+    return write_whole(fd, {message->msg_iov, message->msg_iov + message->msg_iovlen}, flags,
+                       [&](iovec* v, int n) {
+                         part.msg_iov = v;
+                         part.msg_iovlen = static_cast<decltype(part.msg_iovlen)>(n);
+                         op o(op_kind::send_message, direction::out, &part, 1, flags);
+                         const ssize_t sent = run(fd, o, descriptor_kind::socket, wait_kind::io_write);
+                         part.msg_control = nullptr;  // it went with the first byte
+                         part.msg_controllen = 0;
+                         return sent;
+                       });
+  });
 }
 
 ssize_t sendto(int fd, const void* buffer, std::size_t size, int flags, const sockaddr* to,
@@ -327,10 +382,8 @@ int connect(int fd, const sockaddr* address, socklen_t length) {
   const clock::rep timeout = socket_timeout(fd, direction::out);
   // Readiness first, so that no engine starts the connection a second time.
   op writable(op_kind::ready, direction::out);
-  const std::error_code ec = [&] {
-    const descriptor_ptr d = descriptor_ptr::borrow(fd, descriptor_kind::socket);
-    return perform(*d, writable, wait_kind::io_connect, timeout);
-  }();
+  const std::error_code ec =
+      perform_borrowed(fd, descriptor_kind::socket, writable, wait_kind::io_connect, timeout);
   if (own_timeout(ec) && timeout != descriptor::no_timeout.count())
     return static_cast<int>(failed(EINPROGRESS));
   if (ec) return static_cast<int>(failed(to_errno(ec)));
@@ -345,6 +398,7 @@ int close(int fd) {
     if (known != nullptr && !known->borrowed() && known->retain_if_alive()) {
       const descriptor_ptr owned(known);
       owned->close();  // which gives the number back
+      owned->await_let_go();
       return 0;
     }
   }
@@ -363,12 +417,15 @@ int poll(pollfd* set, nfds_t count, int timeout) {
   std::error_code ec;
   const deadline until =
       timeout < 0 ? deadline::never() : deadline::after(std::chrono::milliseconds{timeout});
-  const int n = detail::poll_many({set, count}, until, ec);
-  return without_waiting(ec ? static_cast<int>(failed(to_errno(ec))) : n);
+  return without_throwing([&] {
+    const int n = detail::poll_many({set, count}, until, ec);
+    return without_waiting(ec ? static_cast<int>(failed(to_errno(ec))) : n);
+  });
 }
 
-int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
-  if (!inside()) return ::select(count, in, out, except, timeout);
+namespace {
+
+int select_in_fiber(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
   if (count < 0 || (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
     return static_cast<int>(failed(EINVAL));
   std::vector<pollfd> set;
@@ -410,6 +467,13 @@ int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout)
   return ready;
 }
 
+}  // namespace
+
+int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
+  if (!inside()) return ::select(count, in, out, except, timeout);
+  return without_throwing([&] { return select_in_fiber(count, in, out, except, timeout); });
+}
+
 // ---- time ----
 
 int nanosleep(const timespec* duration, timespec* remaining) {
@@ -448,10 +512,14 @@ int getaddrinfo(const char* node, const char* service, const addrinfo* hints, ad
   if (!inside()) return ::getaddrinfo(node, service, hints, result);
   std::error_code ec;
   int status = 0;
-  detail::offload(ec, [&] {
-    status = ::getaddrinfo(node, service, hints, result);
-    return 0;
-  });
+  try {
+    detail::offload(ec, [&] {
+      status = ::getaddrinfo(node, service, hints, result);
+      return 0;
+    });
+  } catch (const std::bad_alloc&) {
+    return EAI_MEMORY;
+  }
   if (!ec) return status;
   errno = to_errno(ec);
   return EAI_SYSTEM;

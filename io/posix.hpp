@@ -4,8 +4,9 @@
 //
 // As in libc: a descriptor that is non-blocking by its owner's choice, or a call with MSG_DONTWAIT, does not
 // wait; SO_RCVTIMEO and SO_SNDTIMEO hold; writes to a blocking descriptor go on until all is written;
-// MSG_PEEK waits, MSG_WAITALL goes on. Different: never EINTR, never SIGPIPE; ECANCELED in a cancelled fiber,
-// ETIMEDOUT once a deadline scope has expired.
+// MSG_PEEK waits, MSG_WAITALL goes on, on streams (of recvmsg() until control data come). Different: never
+// EINTR, never SIGPIPE; ECANCELED in a cancelled fiber, ETIMEDOUT once a deadline scope has expired, ENOMEM
+// for want of memory, which is a bad_alloc elsewhere.
 #pragma once
 
 #include <netdb.h>
@@ -39,7 +40,9 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags);
 int accept(int fd, sockaddr* address, socklen_t* length);
 int accept4(int fd, sockaddr* address, socklen_t* length, int flags);
 int connect(int fd, const sockaddr* address, socklen_t length);
-// Fibers that wait for it, on whichever worker, get EBADF. Returns once they have let go of the number.
+// Fibers that wait for it by these calls, on whichever worker, get EBADF. Returns once they have let go of
+// the number. One that belongs to an object of this library is better closed by that: this finds the owner
+// only on the worker where fibers wait for it.
 int close(int fd);
 
 int poll(pollfd* set, nfds_t count, int timeout);

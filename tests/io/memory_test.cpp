@@ -8,13 +8,20 @@
 #include <zsync/io/connect_race.hpp>
 #include <zsync/zsync.hpp>
 
+#include <poll.h>
 #include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -88,6 +95,45 @@ TEST_CASE("a child process that finds no memory is not started, or ended", "[pro
   in_want_of_memory([] {
     auto child =
         zsync::process::spawn({"cat"}, {.in = zsync::child_stream::pipe, .out = zsync::child_stream::pipe});
+  });
+}
+
+TEST_CASE("posix calls that find no memory say ENOMEM", "[posix][memory]") {
+  in_want_of_memory([] {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return;
+    const zsync::deadline_scope at_most(std::chrono::milliseconds{1});
+    const auto fails = [](auto call) {
+      int result = 0;
+      try {
+        errno = 0;
+        result = static_cast<int>(call());
+      } catch (...) {
+        result = 1;
+      }
+      return result == -1 && (errno == ETIMEDOUT || errno == ENOMEM);
+    };
+    char byte = 0;
+    pollfd set[2] = {{ends[0], POLLIN, 0}, {ends[1], POLLIN, 0}};
+    fd_set in;
+    FD_ZERO(&in);
+    FD_SET(ends[0], &in);
+    const bool right =
+        fails([&] { return zsync::posix::read(ends[0], &byte, 1); }) &&
+        fails([&] { return zsync::posix::recv(ends[0], &byte, 1, 0); }) &&
+        fails([&] { return zsync::posix::poll(set, 2, -1); }) &&
+        fails([&] { return zsync::posix::select(ends[0] + 1, &in, nullptr, nullptr, nullptr); });
+    errno = 0;
+    bool wrote = false;
+    try {
+      wrote = zsync::posix::write(ends[0], "x", 1) == 1 || errno == ENOMEM;
+    } catch (...) {
+    }
+    for (const int fd : ends) ::close(fd);
+    const int left = std::exchange(allocations_left, -1);
+    REQUIRE(right);
+    REQUIRE(wrote);
+    allocations_left = left;
   });
 }
 

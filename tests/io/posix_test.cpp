@@ -170,6 +170,50 @@ TEST_CASE("posix honours SO_RCVTIMEO, MSG_PEEK and MSG_WAITALL", "[posix]") {
   });
 }
 
+TEST_CASE("MSG_WAITALL goes on over all buffers of a stream, and waits for one datagram only", "[posix]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          const sockets s;
+          zsync::fiber writer([&] {
+            for (int i = 0; i < 6; ++i) {
+              zsync::this_fiber::sleep_for(1ms);
+              posix::send(s.ends[1], "abcd", 4, 0);
+            }
+          });
+          std::array<char, 3> head{};
+          std::array<char, 13> tail{};
+          std::array<iovec, 2> vector{iovec{head.data(), head.size()}, iovec{tail.data(), tail.size()}};
+          msghdr message{};
+          message.msg_iov = vector.data();
+          message.msg_iovlen = vector.size();
+          REQUIRE(posix::recvmsg(s.ends[0], &message, MSG_WAITALL) == 16);
+          REQUIRE(std::string(head.data(), 3) + std::string(tail.data(), 13) == "abcdabcdabcdabcd");
+          sockaddr_storage from{};
+          socklen_t length = sizeof from;
+          REQUIRE(posix::recvfrom(s.ends[0], tail.data(), 8, MSG_WAITALL, reinterpret_cast<sockaddr*>(&from),
+                                  &length) == 8);
+          writer.join();
+
+          int ends[2];
+          REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) == 0);
+          posix::send(ends[1], "one", 3, 0);
+          const zsync::deadline_scope at_most(2s);
+          const auto begin = zsync::clock::now();
+          REQUIRE(posix::recv(ends[0], tail.data(), tail.size(), MSG_WAITALL) == 3);
+          zsync::fiber later([&] {
+            zsync::this_fiber::sleep_for(1ms);
+            posix::send(ends[1], "two", 3, 0);
+          });
+          REQUIRE(posix::recv(ends[0], tail.data(), tail.size(), MSG_WAITALL) == 3);
+          REQUIRE(zsync::clock::now() - begin < 1s);
+          later.join();
+          for (const int fd : ends) ::close(fd);
+        },
+        options);
+  });
+}
+
 TEST_CASE("a posix write to a blocking descriptor goes on until all is written", "[posix]") {
   matrix([](const zsync::runtime_options& options) {
     zsync::run(
