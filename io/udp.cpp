@@ -9,6 +9,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <span>
+#include <vector>
 
 namespace zsync {
 namespace {
@@ -55,11 +58,16 @@ struct alignas(cmsghdr) segment_control {
   std::array<char, CMSG_SPACE(sizeof(int))> bytes;
 };
 
+// Too large for a small fiber's stack, together with what the system call of its caller needs.
 struct message_batch {
   std::array<detail::counted_message, batch_max> messages{};
   std::array<iovec, batch_max> vectors{};
   std::array<segment_control, batch_max> controls;
   unsigned count = 0;
+};
+
+struct named_batch : message_batch {
+  std::array<sockaddr_storage, batch_max> names;
 };
 
 std::int64_t send_batch(op& o) noexcept {
@@ -143,7 +151,8 @@ std::size_t joined(std::span<const outgoing_datagram> all, std::size_t at) noexc
 // At most batch_max of them. How many datagrams went out.
 std::size_t send_batches(const descriptor_ptr& d, std::span<const outgoing_datagram> datagrams, bool offload,
                          std::error_code& ec) {
-  message_batch b;
+  const auto batch = std::make_unique_for_overwrite<message_batch>();
+  message_batch& b = *batch;
   std::array<std::size_t, batch_max> counts;  // datagrams of each message
   for (std::size_t i = 0; i < datagrams.size(); i += counts[b.count++]) {
     const std::size_t n = counts[b.count] = offload ? joined(datagrams, i) : 1;
@@ -288,20 +297,20 @@ std::size_t udp_socket::send_many(std::span<const outgoing_datagram> datagrams) 
 std::size_t udp_socket::recv_many(std::span<incoming_datagram> datagrams, std::error_code& ec) {
   ec.clear();
   if (!usable(stream_descriptor(), ec) || datagrams.empty()) return 0;
-  message_batch b;
-  std::array<sockaddr_storage, batch_max> names;
+  const auto batch = std::make_unique_for_overwrite<named_batch>();
+  named_batch& b = *batch;
   b.count = static_cast<unsigned>(std::min(datagrams.size(), batch_max));
   for (std::size_t i = 0; i < b.count; ++i) {
     b.vectors[i] = {datagrams[i].buffer.data(), datagrams[i].buffer.size()};
     msghdr& message = b.messages[i].msg_hdr;
-    message.msg_name = &names[i];
-    message.msg_namelen = sizeof names[i];
+    message.msg_name = &b.names[i];
+    message.msg_namelen = sizeof b.names[i];
     message.msg_iov = &b.vectors[i];
     message.msg_iovlen = 1;
     message.msg_control = b.controls[i].bytes.data();
     message.msg_controllen = b.controls[i].bytes.size();
   }
-  op o(&receive_batch, direction::in, &b);
+  op o(&receive_batch, direction::in, static_cast<message_batch*>(&b));
   const std::size_t n = receive_now(stream_descriptor(), o, ec);
   for (std::size_t i = 0; i < n; ++i) {
     msghdr& message = b.messages[i].msg_hdr;
@@ -334,14 +343,14 @@ std::size_t udp_socket::send_segments(const_buffer data, std::size_t segment, co
     if (!ec || !lacks_offload(ec)) return n;
   }
 #endif
-  std::array<outgoing_datagram, batch_max> pieces;
-  std::size_t count = 0;
+  std::vector<outgoing_datagram> pieces;
+  pieces.reserve(batch_max);
   for (std::size_t at = 0; at < data.size(); at += segment) {
-    pieces[count++] = {{data.data() + at, std::min(segment, data.size() - at)}, to};
+    pieces.push_back({{data.data() + at, std::min(segment, data.size() - at)}, to});
   }
   std::size_t sent = 0;
-  for (std::size_t i = 0; i < count && !ec;) {
-    const std::size_t n = send_many(std::span(pieces).subspan(i, count - i), ec);
+  for (std::size_t i = 0; i < pieces.size() && !ec;) {
+    const std::size_t n = send_many(std::span(pieces).subspan(i), ec);
     for (std::size_t j = 0; j < n; ++j) sent += pieces[i + j].data.size();
     i += n;
   }

@@ -242,3 +242,32 @@ TEST_CASE("closing a socket ends a wait for datagrams", "[udp][close]") {
         options);
   });
 }
+
+TEST_CASE("datagrams go out and come in several at once on the smallest stacks", "[udp]") {
+  if (zsync::test::sanitized) return;  // their frames are larger
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          auto server = zsync::udp_socket::bind(zsync::socket_address::parse("127.0.0.1:0"));
+          const auto to = server.local_address();
+          zsync::fiber receiver(zsync::spawn_options{.stack_size = 16 * 1024}, [&] {
+            std::vector<char> room(64 * 16);
+            std::vector<zsync::incoming_datagram> in(64);
+            for (std::size_t i = 0; i < in.size(); ++i) in[i].buffer = {room.data() + i * 16, 16};
+            std::size_t received = 0;
+            while (received < 128) received += server.recv_many(in);
+            return received;
+          });
+          zsync::fiber sender(zsync::spawn_options{.stack_size = 16 * 1024}, [&] {
+            auto client = zsync::udp_socket::bind(zsync::socket_address::parse("127.0.0.1:0"));
+            const std::vector<zsync::outgoing_datagram> out(64, {{"datagram", 8}, to});
+            std::size_t sent = 0;
+            while (sent < 64) sent += client.send_many(std::span(out).subspan(sent));
+            client.send_segments({std::string(64 * 8, 's').data(), 64 * 8}, 8, to);
+          });
+          sender.join();
+          REQUIRE(receiver.join() == 128);
+        },
+        options);
+  });
+}
