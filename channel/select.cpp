@@ -78,7 +78,7 @@ class selection {
     }
 
     const wake_cause why = w.suspend(until_);
-    const std::size_t fired = w.fired();  // to be kept: withdrawing may wait
+    const std::size_t fired = w.fired();  // to be kept: cleaning up may wait
     withdraw(enlisted, why == wake_cause::notified ? fired : ready);
     if (why == wake_cause::notified) [[likely]]
       return cases_[fired]->complete() ? fired : none;
@@ -92,6 +92,9 @@ class selection {
     for (std::size_t nth = 0; nth < enlisted; ++nth) {
       const std::size_t i = at(nth);
       if (i != except && is_source(i)) cases_[i]->withdraw(*cases_[i]->place);
+    }
+    for (std::size_t nth = 0; nth < enlisted; ++nth) {
+      if (is_source(at(nth))) cases_[at(nth)]->clean_up();
     }
   }
 

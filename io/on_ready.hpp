@@ -3,11 +3,13 @@
 
 #include <zsync/sched/fiber.hpp>
 #include <zsync/sched/select_case.hpp>
+#include <zsync/sched/spinlock.hpp>
 
 #include <poll.h>
 
 #include <exception>
 #include <functional>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -16,7 +18,8 @@ namespace zsync {
 namespace detail {
 
 // While the select sleeps, a fiber of its own waits for the stream, in whatever way the engine has, and wins
-// the select's wait for this case. It has ended before the case does.
+// the select's wait for this case, unless the case was withdrawn meanwhile. It has ended before the case
+// does.
 template <class Stream, class F>
 class ready_case final : public select_case {
  public:
@@ -30,25 +33,41 @@ class ready_case final : public select_case {
   }
 
   bool enlist(waiter& me) noexcept override {
+    enlisted_ = true;
     try {
       helper_ = fiber<>(spawn_options{.name = "select on a stream"}, [this, &me] {
         std::error_code ec;
         do {
           events_ == POLLIN ? wait_in(ec) : wait_out(ec);
         } while (ec == std::errc::timed_out);  // the stream's own timeout is none of the select's
-        if (ec != std::errc::operation_canceled && me.claim()) schedule(*me.party);
+        if (ec != std::errc::operation_canceled) win(me);
       });
       return true;
     } catch (...) {
+      enlisted_ = false;
       failure_ = std::current_exception();
       return false;
     }
   }
 
-  void withdraw(waiter& /*me*/) noexcept override { helper_ = {}; }  // cancels it, and waits for its end
+  void withdraw(waiter& /*me*/) noexcept override {
+    {
+      const std::lock_guard hold(lock_);
+      enlisted_ = false;
+    }
+    helper_.cancel();
+  }
+  void clean_up() noexcept override { helper_ = {}; }  // cancels it, and waits for its end
   void run() override { std::invoke(handler_); }
 
  private:
+  void win(waiter& me) noexcept {
+    std::unique_lock hold(lock_);
+    if (!std::exchange(enlisted_, false) || !me.claim()) return;
+    parker& woken = *me.party;
+    hold.unlock();
+    schedule(woken);
+  }
   void wait_in(std::error_code& ec) {
     if constexpr (requires { stream_.wait_readable(ec); }) stream_.wait_readable(ec);
   }
@@ -60,6 +79,8 @@ class ready_case final : public select_case {
   const short events_;
   F handler_;
   std::exception_ptr failure_;  // what kept the helper from being spawned
+  spinlock lock_;
+  bool enlisted_ = false;  // lock_; the wait may be claimed for this case
   fiber<> helper_;
 };
 

@@ -57,6 +57,11 @@ void loop::run() {
   }
 }
 
+bool loop::shutdown(std::chrono::nanoseconds grace) {
+  const driving here(worker_());
+  return executor::shutdown(grace);
+}
+
 void loop::stop() noexcept {
   stop_.store(true, std::memory_order_release);
   worker_().wake();

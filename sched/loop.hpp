@@ -34,6 +34,10 @@ class loop : public detail::executor {
   // Runs and waits until stop() is called or no fiber is left.
   void run();
 
+  // Cancels all fibers and runs them until they have ended. False: some remain after `grace`, and a dump is
+  // written to stderr. Fibers spawned from now on begin cancelled. By the thread that drives the loop.
+  bool shutdown(std::chrono::nanoseconds grace);
+
   // Ends run(), the one that runs or the next. From any thread, and from fibers.
   void stop() noexcept;
 

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <latch>
@@ -23,9 +24,11 @@ runtime_options completed(runtime_options options) {
   return options;
 }
 
-void name_thread([[maybe_unused]] const std::string& name) noexcept {
+void name_thread([[maybe_unused]] const std::string& name, [[maybe_unused]] unsigned index) noexcept {
 #if defined(__linux__)
-  pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());  // the kernel keeps 15 characters
+  char text[16];  // the kernel keeps 15 characters
+  std::snprintf(text, sizeof text, "%s-%u", name.c_str(), index);
+  pthread_setname_np(pthread_self(), text);
 #endif
 }
 
@@ -101,7 +104,7 @@ void scheduler::start(unsigned threads_from) {
 // A thread of ours: its root rests until the end, and meanwhile its worker runs fibers on any stack but the
 // root's.
 void scheduler::work(worker& w, start_line& line) noexcept {
-  name_thread(options_.name + '-' + std::to_string(w.index()));
+  name_thread(options_.name, w.index());
   try {
     w.enter();
   } catch (...) {

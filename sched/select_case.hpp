@@ -3,7 +3,7 @@
 //
 // A select first tries each case. If none can go on, it opens one wait, enlists each case with it, and
 // sleeps; the winner of that wait, by waiter::claim(), tells which case it is. Then it withdraws all of them,
-// and completes that one.
+// lets them clean up, and completes that one.
 #pragma once
 
 #include <zsync/sched/wait.hpp>
@@ -35,8 +35,12 @@ class select_case {
   // counterpart.
   virtual bool enlist(waiter& /*place*/) noexcept { return false; }
 
-  // The wait is over: takes `place` out if it is still there. May itself wait, uncancellably.
+  // The wait is over: takes `place` out if it is still there. Must not wait: cases that are still enlisted
+  // would take that wait for the select's.
   virtual void withdraw(waiter& /*place*/) noexcept {}
+
+  // All cases are withdrawn. Ends what enlist() began; may wait, uncancellably.
+  virtual void clean_up() noexcept {}
 
   // The wait ended by this case, which is withdrawn already. False: it was told to try again.
   virtual bool complete() { return true; }

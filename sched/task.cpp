@@ -9,6 +9,14 @@
 
 namespace zsync::detail {
 
+void* task::operator new(std::size_t size, std::align_val_t alignment) {
+  return ::operator new(size, alignment);
+}
+
+void task::operator delete(void* block, std::size_t size, std::align_val_t alignment) noexcept {
+  ::operator delete(block, size, alignment);
+}
+
 [[gnu::flatten]] void* task::operator new(std::size_t size) {
   worker* const here = current_worker();
   return here == nullptr ? ::operator new(block_store::block_size(size)) : here->blocks().allocate(size);

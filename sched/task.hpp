@@ -9,6 +9,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -29,8 +30,11 @@ class task : public fiber_control {
   // Control blocks come from the calling worker's own store where they fit.
   static void* operator new(std::size_t size);
   static void operator delete(void* block, std::size_t size) noexcept;
+  // Closures and results with an alignment of their own.
+  static void* operator new(std::size_t size, std::align_val_t alignment);
+  static void operator delete(void* block, std::size_t size, std::align_val_t alignment) noexcept;
 
-  // Waits for the end. `on_cancel`/deadlines as the wait's flags say.
+  // Waits for the end. `accepts`: as of a wait.
   wake_cause wait_done(std::uint32_t accepts, deadline until, bool& scope_expired);
   [[nodiscard]] bool done() const noexcept;
 
@@ -57,6 +61,7 @@ class task : public fiber_control {
 
   // By the fiber, when it is over. True: it was detached, and has to drop its outcome itself.
   [[nodiscard]] bool note_over() noexcept;
+  [[nodiscard]] bool failed() const noexcept { return failure_ != nullptr; }
   void drop_failure() noexcept { failure_ = nullptr; }
 
   // Runs `f` and keeps what it throws, unless the fiber is detached.
@@ -160,9 +165,8 @@ class task_calling final : public task_of<T> {
             [](F& f, Args&... args) -> T { return std::invoke(std::move(f), std::move(args)...); }, *call_);
       });
     });
-    if constexpr (!std::is_void_v<T> && !std::is_trivially_destructible_v<T>) {
-      if (this->note_over()) this->drop();
-    }
+    constexpr bool trivial = std::is_void_v<T> || std::is_trivially_destructible_v<T>;
+    if ((!trivial || this->failed()) && this->note_over()) this->drop();
     this->finish();
   }
 

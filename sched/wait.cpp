@@ -11,11 +11,16 @@
 
 namespace zsync::detail {
 
-// A plain thread that waits. Its mutex may die as soon as the waiting thread has it: POSIX promises that the
-// waker's unlock touches it no more by then.
+// A plain thread that waits: one of each thread, for it is in one wait at a time. A waker may still be within
+// wake() when the next wait begins, but then it only unlocks.
 class thread_parker : public parker {
  public:
   thread_parker() : parker(true) {}
+
+  void begin() noexcept {
+    const std::lock_guard hold(mutex_);
+    woken_ = false;
+  }
 
   void wake() noexcept {
     const std::lock_guard hold(mutex_);
@@ -47,18 +52,27 @@ class thread_parker : public parker {
   bool woken_ = false;  // mutex_
 };
 
-wait::wait(wait_kind why, const void* on, std::uint32_t accepts)
+// Never destroyed: destructors of other thread-locals may wait.
+thread_parker& parker_of_thread() noexcept {
+  union kept {
+    kept() : parker() {}
+    ~kept() {}
+    thread_parker parker;
+  };
+  thread_local kept own;
+  return own.parker;
+}
+
+wait::wait(wait_kind why, const void* on, std::uint32_t accepts) noexcept
     : timer_node(&wait::expire), here_(current_worker()), on_(on), accepts_(accepts), why_(why) {
   if (here_ != nullptr) [[likely]] {
     party_ = &here_->current();
     return;
   }
-  const checker::unseen it_is_the_wakers_too;
-  thread_ = std::make_unique<thread_parker>();
-  party_ = thread_.get();
+  thread_parker& own = parker_of_thread();
+  own.begin();
+  party_ = &own;
 }
-
-wait::~wait() = default;
 
 bool wait::open() noexcept {
   std::uint32_t accepts = accepts_ & (parker::cancellable | parker::wakeable);
@@ -90,8 +104,9 @@ bool wait::open() noexcept {
     suspend_fiber(here_->current());
   } else {
     check_not_forked();
-    if (!thread_->sleep(until_)) time_out();
-    thread_->sleep(deadline::never());  // whoever won the claim wakes us, be it ourselves
+    auto& own = static_cast<thread_parker&>(*party_);
+    if (!own.sleep(until_)) time_out();
+    own.sleep(deadline::never());  // whoever won the claim wakes us, be it ourselves
   }
   if (party_->cause != wake_cause::timed_out) checker::acquire(&party_->cause);
   return party_->cause;
@@ -185,6 +200,7 @@ std::string_view to_string(wait_kind why) noexcept {
       "select",  "future", "mutex", "shared mutex", "condition",     "semaphore",    "latch",
       "barrier", "once",   "event", "wait group",   "read",          "write",        "accept",
       "connect", "I/O"};
+  static_assert(names.size() == static_cast<std::size_t>(wait_kind::io_other) + 1);
   return names[static_cast<std::size_t>(why)];
 }
 

@@ -14,9 +14,10 @@
 //
 // and is woken in two, the first under that lock, the second better after it:
 //
-//     parker* woken = waiters_.claim_front();   // nullptr: nobody
+//     waiter* woken = waiters_.claim_front();   // nullptr: nobody
+//     parker* party = woken ? woken->party : nullptr;
 //     guard.unlock();
-//     if (woken) schedule(*woken);
+//     if (party) schedule(*party);
 //
 // Whoever loses the claim (see parker.hpp) touches neither `wait` nor `waiter` once the lock is released,
 // and the owner takes its waiter out under the same lock, so both can live on the sleeper's stack.
@@ -27,7 +28,6 @@
 #include <zsync/timer/timer_queue.hpp>
 
 #include <cstdint>
-#include <memory>
 #include <string_view>
 
 namespace zsync::detail {
@@ -60,7 +60,6 @@ enum class wait_kind : std::uint8_t {
 };
 std::string_view to_string(wait_kind why) noexcept;
 
-class thread_parker;  // a plain thread that waits
 class fiber_control;
 class worker;
 
@@ -77,9 +76,8 @@ class wait : private timer_node {
   };
 
   // `on` is the object that is waited for. A cancellation shield makes any wait uncancellable.
-  // From a plain thread it allocates, and may throw std::bad_alloc.
-  wait(wait_kind why, const void* on, std::uint32_t accepts);
-  ~wait();
+  wait(wait_kind why, const void* on, std::uint32_t accepts) noexcept;
+  ~wait() = default;
   wait(const wait&) = delete;
   wait& operator=(const wait&) = delete;
 
@@ -127,7 +125,6 @@ class wait : private timer_node {
   deadline until_;
   deadline scope_;
   clock::time_point since_{};
-  std::unique_ptr<thread_parker> thread_;  // off a worker only
 };
 
 // Makes the next waits of the calling fiber or thread end at `until` at the latest; scopes nest.

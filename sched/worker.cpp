@@ -132,7 +132,10 @@ std::size_t worker::run_ready(deadline until, const std::atomic<bool>* told) noe
   bound_ = until;
   told_ = told;
   if (bounded_) picks_left_ = 1;
-  suspend();
+  checker::step_aside(nobody_);
+  suspend_aside();
+  if (ready_.empty()) pass();  // as in run_round()
+  checker::step_back(root_.checked, nobody_);
   returns_when_idle_ = bounded_ = false;
   told_ = nullptr;
   const std::uint64_t ran = count.switches.get() - before;
@@ -140,7 +143,8 @@ std::size_t worker::run_ready(deadline until, const std::atomic<bool>* told) noe
 }
 
 bool worker::idle() const noexcept {
-  return ready_.empty() && yielded_.empty() && inbox_.empty() && surplus() == 0 && !owner_.has_injected();
+  return ready_.empty() && yielded_.empty() && inbox_.empty() && surplus() == 0 && !owner_.has_injected() &&
+         !sweep_.load(std::memory_order_seq_cst);
 }
 
 void worker::block() noexcept {

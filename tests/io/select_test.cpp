@@ -5,7 +5,11 @@
 #include <zsync/channel/select.hpp>
 #include <zsync/io/on_ready.hpp>
 #include <zsync/io/unix.hpp>
+#include <zsync/sched/loop.hpp>
 #include <zsync/sched/this_fiber.hpp>
+
+#include <poll.h>
+#include <unistd.h>
 
 #include <optional>
 
@@ -46,6 +50,35 @@ TEST_CASE("a select waits for a socket as for anything else", "[io][select]") {
   });
 }
 
+// Withdrawing the socket takes a while, in which the channel's case must not be taken for one that waits.
+TEST_CASE("no message is lost to a select that ended by another case", "[io][select]") {
+  test::in_fiber([] {
+    auto [near, far] = unix_stream::pair();
+    auto [tx, rx] = channel<int>(0);
+    constexpr int count = 300;
+    int sent = 0;
+    auto sender = spawn([&tx = tx, &sent] {
+      for (int i = 0; i < count; ++i) {
+        if (tx.send(i)) ++sent;
+        if (i % 3 == 0) this_fiber::sleep_for(std::chrono::microseconds{10 * (i % 7)});
+      }
+      tx.close();
+    });
+    int received = 0;
+    for (bool open = true; open;) {
+      select(on_readable(near, [] {}), after(20us, [] {}), on_recv(rx, [&](std::optional<int> got) {
+               if (got) CHECK(*got == received++);
+               open = got.has_value();
+             }));
+    }
+    sender.join();
+    CHECK(sent == count);
+    CHECK(received == count);
+    far.write_all("x");
+    CHECK(select(on_readable(near, [] {}), after(10s, [] {})) == 0);
+  });
+}
+
 TEST_CASE("a select on a socket can be cancelled, and leaves the socket as it was", "[io][select]") {
   test::in_fiber([] {
     auto [near, far] = unix_stream::pair();
@@ -57,6 +90,31 @@ TEST_CASE("a select on a socket can be cancelled, and leaves the socket as it wa
     std::string got(10, 0);
     near.read_exact(got);
     CHECK(got == "still here");
+  });
+}
+
+TEST_CASE("a loop whose budget is spent has told the kernel what its fibers wait for", "[io][loop]") {
+  test::matrix({.workers = false}, [](runtime_options options) {
+    loop own(options);
+    auto [near, far] = unix_stream::pair();
+    bool got = false;
+    own.post([&, &near = near] {
+      const auto until = clock::now() + 3ms;
+      while (clock::now() < until) continue;
+      char one = 0;
+      near.read_exact(mutable_buffer(&one, 1));
+      got = one == 'x';
+    });
+    own.run_for(1ms);
+    REQUIRE(::write(far.native_handle(), "x", 1) == 1);
+    for (int i = 0; i < 10 && !got; ++i) {
+      pollfd look{own.native_handle(), POLLIN, 0};
+      REQUIRE(::poll(&look, 1, 5000) == 1);
+      own.poll();
+    }
+    CHECK(got);
+    own.post([&near = near] { near.close(); });  // where it is at home
+    own.run_until_idle();
   });
 }
 

@@ -415,3 +415,34 @@ TEST_CASE("a loop's fibers may be spawned and woken by other threads while it ru
     CHECK(ran == 4000);
   });
 }
+
+TEST_CASE("what other threads ask for late in a poll makes the handle readable", "[loop]") {
+  zsync::loop own;
+  std::atomic<bool> called = false;
+  own.post([&] {
+    std::thread other([&] { own.call_after(0ms, [&] { called = true; }).detach(); });
+    other.join();
+  });
+  own.poll();
+  for (int i = 0; i < 10 && !called; ++i) {
+    pollfd look{own.native_handle(), POLLIN, 0};
+    if (!own.next_deadline()) REQUIRE(::poll(&look, 1, 5000) == 1);
+    own.poll();
+  }
+  CHECK(called);
+}
+
+TEST_CASE("a loop is shut down by its own thread", "[loop]") {
+  zsync::loop own;
+  bool unwound = false;
+  own.post([&] {
+    struct note {
+      bool& to;
+      ~note() { to = true; }
+    } at_end{unwound};
+    zsync::this_fiber::sleep_for(1h);
+  });
+  own.poll();
+  CHECK(own.shutdown(5s));
+  CHECK(unwound);
+}

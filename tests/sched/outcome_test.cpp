@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -117,6 +118,7 @@ TEST_CASE("a deadline scope of a plain thread holds for a run() within it", "[ou
 
 TEST_CASE("fibers for which there are no stacks fail in their joins, drop what they own, and others go on",
           "[outcome]") {
+  if (test::sanitized) return;  // they reserve terabytes of address space
   const auto result = test::run_in_child([] {
     constexpr std::size_t mib = 1024 * 1024;
     zsync::runtime own({.workers = 2, .stack_size = 4 * mib});
@@ -157,4 +159,26 @@ TEST_CASE("fibers for which there are no stacks fail in their joins, drop what t
   INFO(result.err);
   CHECK(result.exit_code == 0);
   CHECK_THAT(result.err, Catch::Matchers::Equals("dropped all both dropped all both dropped all both "));
+}
+
+TEST_CASE("closures and results are aligned as they ask", "[outcome]") {
+  struct alignas(64) wide {
+    char bytes[64] = {};
+  };
+  const auto aligned = [](const wide& w) { return reinterpret_cast<std::uintptr_t>(&w) % 64 == 0; };
+  test::matrix({.backends = false}, [&](zsync::runtime_options options) {
+    zsync::runtime own(options);
+    own.block_on([&] {
+      for (int i = 0; i < 20; ++i) {
+        const wide captured;
+        CHECK(zsync::spawn([captured, &aligned] { return aligned(captured); }).join());
+        const auto result = zsync::spawn([] { return wide(); }).join();
+        CHECK(result.bytes[63] == 0);
+        zsync::task_group group;
+        group.spawn([captured, &aligned] { CHECK(aligned(captured)); });
+        group.wait();
+      }
+    });
+    CHECK(own.spawn([w = wide(), &aligned] { return aligned(w); }).join());  // from a plain thread
+  });
 }
