@@ -9,8 +9,9 @@ namespace {
 
 // A descriptor is borrowed for as long as somebody waits, so that these lists are short.
 struct alignas(64) numbers {
-  spinlock lock;  // guards `first`, and next_borrowed of those in the list
+  spinlock lock;  // guards the two lists
   descriptor* first = nullptr;
+  closing_number* closing = nullptr;
 };
 constinit std::array<numbers, 64> table{};
 
@@ -18,11 +19,30 @@ numbers& list_of(int fd) noexcept { return table[static_cast<unsigned>(fd) % tab
 
 }  // namespace
 
-void list_borrowed(descriptor& d) noexcept {
+closing_number::closing_number(int fd) noexcept : fd_(fd) {
+  numbers& n = list_of(fd);
+  const std::lock_guard hold(n.lock);
+  next_ = n.closing;
+  n.closing = this;
+}
+
+closing_number::~closing_number() {
+  numbers& n = list_of(fd_);
+  const std::lock_guard hold(n.lock);
+  closing_number** at = &n.closing;
+  while (*at != this) at = &(*at)->next_;
+  *at = next_;
+}
+
+bool list_borrowed(descriptor& d) noexcept {
   numbers& n = list_of(d.fd());
   const std::lock_guard hold(n.lock);
+  for (const closing_number* c = n.closing; c != nullptr; c = c->next_) {
+    if (c->fd_ == d.fd()) return false;
+  }
   d.next_borrowed = n.first;
   n.first = &d;
+  return true;
 }
 
 void unlist_borrowed(descriptor& d) noexcept {

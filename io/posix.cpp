@@ -402,6 +402,7 @@ int close(int fd) {
       return 0;
     }
   }
+  const detail::closing_number closing(fd);
   while (const descriptor_ptr d = detail::find_borrowed(fd)) {
     d->close();
     d->await_let_go();
