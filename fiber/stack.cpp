@@ -228,11 +228,13 @@ bool stack_pool::grow(size_class& sizes) {
   constexpr int kind = MAP_PRIVATE | MAP_ANONYMOUS;  // elsewhere MAP_STACK is memory that grows by itself
 #endif
   void* memory = MAP_FAILED;
-  // Where address space is short, less will do.
+  // Where address space is short from the beginning, less will do. Later it is not: what a whole slab does
+  // not fit into is left for the heap, or a program that runs out of stacks could not even catch that.
   for (;; count /= 2) {
     if (count == 0) return false;
     memory = ::mmap(nullptr, pitch * count, PROT_READ | PROT_WRITE, kind, -1, 0);
     if (memory != MAP_FAILED) break;
+    if (!sizes.slabs.empty()) return false;
   }
 #if defined(MADV_NOHUGEPAGE)
   ::madvise(memory, pitch * count, MADV_NOHUGEPAGE);  // fails where the kernel has none: as good
