@@ -13,8 +13,9 @@ void* task::operator new(std::size_t size, std::align_val_t alignment) {
   return ::operator new(size, alignment);
 }
 
-void task::operator delete(void* block, std::size_t size, std::align_val_t alignment) noexcept {
-  ::operator delete(block, size, alignment);
+// Clang has the sized form of the global one only on request.
+void task::operator delete(void* block, std::size_t /*size*/, std::align_val_t alignment) noexcept {
+  ::operator delete(block, alignment);
 }
 
 [[gnu::flatten]] void* task::operator new(std::size_t size) {
