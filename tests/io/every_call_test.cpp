@@ -3,6 +3,7 @@
 #include "io/connections.hpp"
 #include "support/catch.hpp"
 #include "support/matrix.hpp"
+#include "support/temporary.hpp"
 
 #include <zsync/zsync.hpp>
 
@@ -92,9 +93,7 @@ void streams(std::vector<waiting_call>& all) {
     while (!ec) s.wait_writable(ec);
   });
   {
-    char name[] = "/tmp/zsync-every-XXXXXX";
-    auto file = shared(zsync::file(zsync::unique_fd(::mkstemp(name))));
-    ::unlink(name);
+    auto file = shared(zsync::file(zsync::unique_fd(zsync::test::nameless_file())));
     file->truncate(10'000'000);
     add("sendfile", [file](auto& s, auto& ec) {
       while (!ec) s.sendfile(*file, 0, 10'000'000, ec);

@@ -1,6 +1,7 @@
 #include "io/connections.hpp"
 #include "support/catch.hpp"
 #include "support/matrix.hpp"
+#include "support/temporary.hpp"
 
 #include <zsync/zsync.hpp>
 
@@ -18,21 +19,9 @@
 using namespace std::chrono_literals;
 using zsync::open_mode;
 using zsync::test::matrix;
+using zsync::test::temporary_directory;
 
 namespace {
-
-class temporary_directory {
- public:
-  temporary_directory() {
-    char name[] = "/tmp/zsync-test-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~temporary_directory() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] std::filesystem::path operator/(const char* name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::string pattern(std::size_t size) {
   std::string text(size, ' ');

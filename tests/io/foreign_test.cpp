@@ -2,6 +2,7 @@
 #include "io/connections.hpp"
 #include "support/catch.hpp"
 #include "support/matrix.hpp"
+#include "support/temporary.hpp"
 
 #include <zsync/zsync.hpp>
 
@@ -124,23 +125,6 @@ const auto echo = [](auto& stream) {
   stream.write_all(stream.read_all(ec), ec);
 };
 
-class scratch_folder {
- public:
-  scratch_folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "zsync-foreign-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = name;
-  }
-  ~scratch_folder() { std::filesystem::remove_all(path_); }
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
-  [[nodiscard]] std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
 // An answer to the question `query`: its name has the address 192.0.2.7.
 std::string dns_answer(std::string_view query) {
   std::size_t end = 12;
@@ -186,9 +170,9 @@ TEST_CASE("socat speaks over TCP, unix and UDP sockets", "[foreign]") {
     const service tcp(listen_anywhere(), echo);
     const std::string text = pattern(1'000'000);
     REQUIRE(output_of({"socat", "-t5", "-", "TCP:127.0.0.1:" + tcp.port_text()}, text) == text);
-    const scratch_folder folder;
-    const service local(zsync::unix_listener::bind(folder.file("socket")), echo);
-    REQUIRE(output_of({"socat", "-t5", "-", "UNIX-CONNECT:" + folder.file("socket")}, text) == text);
+    const zsync::test::temporary_directory folder;
+    const service local(zsync::unix_listener::bind((folder / "socket").string()), echo);
+    REQUIRE(output_of({"socat", "-t5", "-", "UNIX-CONNECT:" + (folder / "socket").string()}, text) == text);
     auto udp = zsync::udp_socket::bind(zsync::socket_address::parse("127.0.0.1:0"));
     zsync::fiber answering([&] {
       std::array<char, 100> buffer{};
@@ -223,25 +207,25 @@ TEST_CASE("ncat connects to us, and we to it", "[foreign]") {
 
 TEST_CASE("openssl's client and server agree through a proxy of ours", "[foreign]") {
   with_program("openssl", [] {
-    const scratch_folder folder;
-    std::ofstream(folder.file("page.txt")) << pattern(500'000);
+    const zsync::test::temporary_directory folder;
+    std::ofstream(folder / "page.txt") << pattern(500'000);
     output_of({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-               "-batch", "-subj", "/CN=localhost", "-keyout", folder.file("key"), "-out",
-               folder.file("certificate")});
+               "-batch", "-subj", "/CN=localhost", "-keyout", (folder / "key").string(), "-out",
+               (folder / "certificate").string()});
     const std::string port = std::to_string(free_port());
-    auto server =
-        zsync::process::spawn({"openssl", "s_server", "-accept", "127.0.0.1:" + port, "-key",
-                               folder.file("key"), "-cert", folder.file("certificate"), "-WWW", "-quiet"},
-                              {.in = child_stream::null,
-                               .out = child_stream::null,
-                               .err = child_stream::null,
-                               .directory = folder.path()});
+    auto server = zsync::process::spawn(
+        {"openssl", "s_server", "-accept", "127.0.0.1:" + port, "-key", (folder / "key").string(), "-cert",
+         (folder / "certificate").string(), "-WWW", "-quiet"},
+        {.in = child_stream::null,
+         .out = child_stream::null,
+         .err = child_stream::null,
+         .directory = folder.path().string()});
     const service proxy(listen_anywhere(), [&](zsync::tcp_stream& stream) {
       forward(stream, static_cast<std::uint16_t>(std::stoi(port)));
     });
     const std::string answer =
         output_of({"openssl", "s_client", "-connect", "127.0.0.1:" + proxy.port_text(), "-CAfile",
-                   folder.file("certificate"), "-verify_return_error", "-quiet", "-ign_eof"},
+                   (folder / "certificate").string(), "-verify_return_error", "-quiet", "-ign_eof"},
                   "GET /page.txt HTTP/1.0\r\n\r\n");
     REQUIRE(answer.ends_with(pattern(500'000)));
   });
@@ -277,12 +261,12 @@ TEST_CASE("dig asks a name server of ours, over UDP and TCP", "[foreign]") {
 
 TEST_CASE("we fetch from python's server", "[foreign]") {
   with_program("python3", [] {
-    const scratch_folder folder;
-    std::ofstream(folder.file("page")) << pattern(700'000);
+    const zsync::test::temporary_directory folder;
+    std::ofstream(folder / "page") << pattern(700'000);
     const std::uint16_t port = free_port();
     auto server = zsync::process::spawn(
         {"python3", "-m", "http.server", std::to_string(port), "--bind", "127.0.0.1"},
-        {.out = child_stream::null, .err = child_stream::null, .directory = folder.path()});
+        {.out = child_stream::null, .err = child_stream::null, .directory = folder.path().string()});
     std::vector<zsync::fiber<bool>> clients;
     for (int i = 0; i < 5; ++i) {
       clients.push_back(zsync::spawn([&] {

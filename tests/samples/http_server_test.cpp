@@ -2,6 +2,7 @@
 #include "server.hpp"
 
 #include "support/matrix.hpp"
+#include "support/temporary.hpp"
 
 #include <cstdlib>
 #include <filesystem>
@@ -33,8 +34,6 @@ std::size_t occurrences(const std::string& what, const std::string& in) {
 class site {
  public:
   site() {
-    std::string pattern = (fs::temp_directory_path() / "zsync-site-XXXXXX").string();
-    root_ = ::mkdtemp(pattern.data());
     fs::create_directories(root_ / "public" / "sub");
     write("secret", "secret");
     write("public/a b.txt", "spaced");
@@ -44,16 +43,13 @@ class site {
     write("public/sub/large.bin", large);
     fs::create_symlink(root_ / "secret", root_ / "public" / "way-out");
   }
-  ~site() { fs::remove_all(root_); }
-  site(const site&) = delete;
-  site& operator=(const site&) = delete;
 
-  [[nodiscard]] fs::path root() const { return root_; }
+  [[nodiscard]] fs::path root() const { return root_.path(); }
   [[nodiscard]] std::string folder() const { return (root_ / "public").string(); }
 
  private:
   void write(const std::string& name, const std::string& text) const { std::ofstream(root_ / name) << text; }
-  fs::path root_;
+  zsync::test::temporary_directory root_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "server.hpp"
 
 #include "support/matrix.hpp"
+#include "support/temporary.hpp"
 
 #include <cstdlib>
 #include <filesystem>
@@ -113,8 +114,8 @@ TEST_CASE("dns-lookup asks for many names at the same time", "[dns-lookup]") {
 
 TEST_CASE("crawler finds the dead links of a site of Python's server", "[crawler]") {
   namespace fs = std::filesystem;
-  std::string pattern = (fs::temp_directory_path() / "zsync-crawl-XXXXXX").string();
-  const fs::path root = ::mkdtemp(pattern.data());
+  const zsync::test::temporary_directory folder;
+  const fs::path& root = folder.path();
   fs::create_directory(root / "deep");
   const auto write = [&](const char* name, const std::string& text) { std::ofstream(root / name) << text; };
   std::string index =
@@ -152,5 +153,4 @@ TEST_CASE("crawler finds the dead links of a site of Python's server", "[crawler
     CHECK(cut.exit_code == 0);
     CHECK_THAT(cut.out, Catch::Contains("out of time"));
   }
-  fs::remove_all(root);
 }
