@@ -81,14 +81,13 @@ void task::cancel() noexcept {
 }
 
 bool task::detach() noexcept {
-  std::unique_lock hold(guard_);
-  detached_.store(true, std::memory_order_relaxed);
-  const bool over = over_;
-  if (done_ && failure_ != nullptr) {
-    hold.unlock();
-    refuse_failure();
+  {
+    const std::lock_guard hold(guard_);
+    detached_.store(true, std::memory_order_relaxed);
+    if (!over_) return false;
   }
-  return over;
+  if (failed()) refuse_failure();
+  return true;
 }
 
 // Nobody will ask for it.
@@ -106,9 +105,13 @@ void task::refuse_failure() const noexcept {
 }
 
 bool task::note_over() noexcept {
-  const std::lock_guard hold(guard_);
-  over_ = true;
-  return detached_.load(std::memory_order_relaxed);
+  {
+    const std::lock_guard hold(guard_);
+    over_ = true;
+    if (!detached_.load(std::memory_order_relaxed)) return false;
+  }
+  if (failed()) refuse_failure();
+  return true;
 }
 
 void task::keep_exception() noexcept {
@@ -125,6 +128,7 @@ void task::abandon() noexcept {
     const outside_of_fibers here;
     drop_call();
   }
+  std::ignore = note_over();
   finish();
 }
 
@@ -140,11 +144,6 @@ void task::abandon() noexcept {
   checker::release(&done_);
   std::unique_lock hold(guard_);
   done_ = true;
-  if (failure_ != nullptr && detached_.load(std::memory_order_relaxed)) [[unlikely]] {
-    hold.unlock();
-    refuse_failure();
-    hold.lock();
-  }
   while (waiter* const w = joiners_.claim_front()) {
     parker& party = *w->party;
     if (joiners_.empty()) {  // the usual one: nothing is left to be guarded

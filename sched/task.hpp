@@ -59,7 +59,8 @@ class task : public fiber_control {
   virtual void on_abandon(const std::exception_ptr& failure) noexcept { std::ignore = failure; }
   virtual void drop_call() noexcept = 0;  // the closure that will not be called
 
-  // By the fiber, when it is over. True: it was detached, and has to drop its outcome itself.
+  // By the fiber, when it is over, if its outcome is a failure or not trivial. True: it was detached, and has
+  // to drop its outcome itself; a failure ends the process here, as in a later detach().
   [[nodiscard]] bool note_over() noexcept;
   [[nodiscard]] bool failed() const noexcept { return failure_ != nullptr; }
   void drop_failure() noexcept { failure_ = nullptr; }
@@ -93,8 +94,8 @@ class task : public fiber_control {
 
   mutable spinlock guard_;
   bool done_ = false;
-  bool abandoned_ = false;  // it never began; written before `done_` is set
-  bool over_ = false;       // it only has to end yet, and does not touch its outcome any more
+  bool abandoned_ = false;  // it never began; written before `over_` is set
+  bool over_ = false;  // it only has to end yet; set, if not trivial, before it leaves its outcome to others
   wait_queue joiners_;
   std::exception_ptr failure_;
   std::atomic<bool> detached_{false};

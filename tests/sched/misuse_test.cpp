@@ -1,5 +1,6 @@
 // What cannot work says so, instead of hanging or passing in silence.
 #include <zsync/sched/blocking.hpp>
+#include <zsync/sched/local.hpp>
 #include <zsync/sched/loop.hpp>
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/task_group.hpp>
@@ -99,6 +100,26 @@ TEST_CASE("detaching a fiber that has failed already terminates, as its failure 
       zsync::this_fiber::sleep_for(5ms);
       failed.detach();
       zsync::this_fiber::sleep_for(5ms);
+    });
+  });
+  CHECK(ended.exit_code == 77);
+}
+
+TEST_CASE("a failure is not lost if the fiber is detached between its failure and its end", "[misuse]") {
+  struct slow_to_die {
+    ~slow_to_die() { zsync::this_fiber::sleep_for(50ms); }
+  };
+  static zsync::fiber_local<std::shared_ptr<slow_to_die>> last_act;
+  const auto ended = test::run_in_child([] {
+    std::set_terminate([] { ::_exit(77); });
+    zsync::run([] {
+      zsync::fiber failed([] {
+        *last_act = std::make_shared<slow_to_die>();
+        throw std::runtime_error("nobody asks");
+      });
+      zsync::this_fiber::sleep_for(10ms);
+      failed.detach();
+      zsync::this_fiber::sleep_for(100ms);
     });
   });
   CHECK(ended.exit_code == 77);
