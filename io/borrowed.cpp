@@ -1,5 +1,6 @@
 #include <zsync/io/borrowed.hpp>
 #include <zsync/sched/spinlock.hpp>
+#include <zsync/sched/wait.hpp>
 
 #include <array>
 #include <mutex>
@@ -27,22 +28,35 @@ closing_number::closing_number(int fd) noexcept : fd_(fd) {
 }
 
 closing_number::~closing_number() {
-  numbers& n = list_of(fd_);
-  const std::lock_guard hold(n.lock);
-  closing_number** at = &n.closing;
-  while (*at != this) at = &(*at)->next_;
-  *at = next_;
+  {
+    numbers& n = list_of(fd_);
+    const std::lock_guard hold(n.lock);
+    closing_number** at = &n.closing;
+    while (*at != this) at = &(*at)->next_;
+    *at = next_;
+  }
+  // Nobody finds it any more, and nothing but this ends these waits: the queue is ours alone.
+  while (const waiter* const w = waiting_.claim_front()) schedule(*w->party);
 }
 
-bool list_borrowed(descriptor& d) noexcept {
+void list_borrowed(descriptor& d) noexcept {
   numbers& n = list_of(d.fd());
-  const std::lock_guard hold(n.lock);
-  for (const closing_number* c = n.closing; c != nullptr; c = c->next_) {
-    if (c->fd_ == d.fd()) return false;
+  for (;;) {
+    std::unique_lock hold(n.lock);
+    closing_number* closing = n.closing;
+    while (closing != nullptr && closing->fd_ != d.fd()) closing = closing->next_;
+    if (closing == nullptr) {
+      d.next_borrowed = n.first;
+      n.first = &d;
+      return;
+    }
+    wait w(wait_kind::io_other, &d, wait::uncancellable | wait::unscoped);
+    if (!w.open()) continue;
+    waiter me(w);
+    closing->waiting_.push_back(me);
+    hold.unlock();
+    w.suspend();
   }
-  d.next_borrowed = n.first;
-  n.first = &d;
-  return true;
 }
 
 void unlist_borrowed(descriptor& d) noexcept {

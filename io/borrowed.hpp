@@ -6,8 +6,9 @@
 
 namespace zsync::detail {
 
-// By the descriptor itself, while it lives. Any thread. False: the number is being closed, so come again.
-[[nodiscard]] bool list_borrowed(descriptor& d) noexcept;
+// For the descriptor, while it lives. Any thread. Waits while the number is being closed; neither
+// cancellation nor a deadline ends that.
+void list_borrowed(descriptor& d) noexcept;
 void unlist_borrowed(descriptor& d) noexcept;
 
 // While one lives, nobody borrows that number: for between the last look for those who wait and the close, a
@@ -20,10 +21,11 @@ class closing_number {
   closing_number& operator=(const closing_number&) = delete;
 
  private:
-  friend bool list_borrowed(descriptor& d) noexcept;
+  friend void list_borrowed(descriptor& d) noexcept;
 
   const int fd_;
-  closing_number* next_ = nullptr;  // borrowed.cpp's lock
+  closing_number* next_ = nullptr;  // borrowed.cpp's lock, as the next
+  wait_queue waiting_;              // who wants to borrow it
 };
 
 // One that is not closed yet; empty if there is none. Any thread.

@@ -2,7 +2,6 @@
 #include <zsync/io/borrowed.hpp>
 #include <zsync/io/descriptor.hpp>
 #include <zsync/io/engine.hpp>
-#include <zsync/sched/this_fiber.hpp>
 #include <zsync/sched/wait.hpp>
 
 #include <sys/socket.h>
@@ -57,9 +56,8 @@ descriptor_ptr descriptor_ptr::borrow(int fd, descriptor_kind kind) {
     }
   }
   auto* const d = new descriptor(fd, kind, true);
-  descriptor_ptr borrowed(d);
-  while (!list_borrowed(*d)) this_fiber::yield();  // until it is closed, or somebody else's
-  return borrowed;
+  list_borrowed(*d);
+  return descriptor_ptr(d);
 }
 
 // ---- visitors and lists ----
