@@ -8,6 +8,10 @@
 #include <unistd.h>
 #include <unwind.h>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -182,10 +186,24 @@ signal_safe_text& signal_safe_text::code(const void* address) noexcept {
   return *this;
 }
 
+namespace {
+
+// Not by a function that might wait as a fiber: nothing may be switched to in a handler, nor in what is
+// broken.
+ssize_t write_out(int fd, const char* from, std::size_t size) noexcept {
+#if defined(__linux__)
+  return ::syscall(SYS_write, fd, from, size);
+#else
+  return ::write(fd, from, size);
+#endif
+}
+
+}  // namespace
+
 void signal_safe_text::flush() noexcept {
   const char* from = buffer_;
   while (used_ != 0) {
-    const ssize_t written = ::write(descriptor_, from, used_);
+    const ssize_t written = write_out(descriptor_, from, used_);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) break;  // nobody reads it
     from += written;

@@ -1,4 +1,5 @@
 #include <zsync/io/copy.hpp>
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/portable.hpp>
 #include <zsync/io/sigpipe.hpp>
@@ -21,13 +22,14 @@ struct transfer {
 
 std::int64_t splice_in(op& o) noexcept {
   const auto& t = *static_cast<const transfer*>(o.data);
-  return ::splice(o.fd, nullptr, t.other, nullptr, t.count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  return kernel::splice(o.fd, nullptr, t.other, nullptr, t.count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 }
 
 std::int64_t splice_out(op& o) noexcept {
   const auto& t = *static_cast<const transfer*>(o.data);
-  return without_sigpipe(
-      [&] { return ::splice(t.other, nullptr, o.fd, nullptr, t.count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK); });
+  return without_sigpipe([&] {
+    return kernel::splice(t.other, nullptr, o.fd, nullptr, t.count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  });
 }
 
 // splice(2) wants a pipe at one end.

@@ -2,6 +2,7 @@
 #include <zsync/io/borrowed.hpp>
 #include <zsync/io/descriptor.hpp>
 #include <zsync/io/engine.hpp>
+#include <zsync/io/kernel.hpp>
 #include <zsync/sched/wait.hpp>
 
 #include <sys/socket.h>
@@ -18,7 +19,7 @@ using guard = std::lock_guard<spinlock>;
 void return_fd(int fd) noexcept {
   const checker::unseen the_number;  // whoever used it has left it, and the counts say so
   // Not repeated at EINTR: the number is free by then.
-  if (fd >= 0) ::close(fd);
+  if (fd >= 0) kernel::close(fd);
 }
 
 void schedule_all(op_list& woken) noexcept {

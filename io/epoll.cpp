@@ -1,4 +1,5 @@
 // The selector on Linux's epoll: persistent and edge-triggered, with deadlines in nanoseconds.
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/readiness.hpp>
 
 #include <sys/epoll.h>
@@ -77,16 +78,16 @@ class epoll_selector final : public selector {
   static constexpr int batch = 256;
 
   void close_both() const noexcept {
-    if (epoll_ >= 0) ::close(epoll_);
-    if (wake_ >= 0) ::close(wake_);
+    if (epoll_ >= 0) kernel::close(epoll_);
+    if (wake_ >= 0) kernel::close(wake_);
   }
 
   int harvest(deadline until) noexcept {
-    if (until.is_never()) return ::epoll_wait(epoll_, raw_.data(), batch, -1);
+    if (until.is_never()) return kernel::epoll_wait(epoll_, raw_.data(), batch, -1);
     // The usual quick look asks for no clock.
-    if (until == deadline::passed()) return ::epoll_wait(epoll_, raw_.data(), batch, 0);
+    if (until == deadline::passed()) return kernel::epoll_wait(epoll_, raw_.data(), batch, 0);
     const clock::duration left = until.remaining();
-    if (left == clock::duration::zero()) return ::epoll_wait(epoll_, raw_.data(), batch, 0);
+    if (left == clock::duration::zero()) return kernel::epoll_wait(epoll_, raw_.data(), batch, 0);
 #if defined(SYS_epoll_pwait2)
     if (precise_) {
       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
@@ -101,8 +102,8 @@ class epoll_selector final : public selector {
     // Rounded up: late by less than a millisecond, never early.
     const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
     constexpr auto longest = std::numeric_limits<int>::max();
-    return ::epoll_wait(epoll_, raw_.data(), batch,
-                        milliseconds < longest ? static_cast<int>(milliseconds) : longest);
+    return kernel::epoll_wait(epoll_, raw_.data(), batch,
+                              milliseconds < longest ? static_cast<int>(milliseconds) : longest);
   }
 
   const int epoll_;

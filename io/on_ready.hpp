@@ -1,6 +1,7 @@
 // Cases of a select (channel/select.hpp): a stream from which a read, or to which a write, would not wait.
 #pragma once
 
+#include <zsync/io/kernel.hpp>
 #include <zsync/sched/fiber.hpp>
 #include <zsync/sched/select_case.hpp>
 #include <zsync/sched/spinlock.hpp>
@@ -29,7 +30,7 @@ class ready_case final : public select_case {
   bool attempt() override {
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     pollfd look{stream_.native_handle(), events_, 0};
-    return look.fd < 0 || ::poll(&look, 1, 0) != 0;  // what fails would not wait either
+    return look.fd < 0 || kernel::poll(&look, 1, 0) != 0;  // what fails would not wait either
   }
 
   bool enlist(waiter& me) noexcept override {

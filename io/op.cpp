@@ -1,3 +1,4 @@
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/op.hpp>
 #include <zsync/io/portable.hpp>
 
@@ -12,12 +13,12 @@ namespace {
 
 std::int64_t start_connect(op& o) noexcept {
   o.connecting = true;
-  return ::connect(o.fd, static_cast<const sockaddr*>(o.data), static_cast<socklen_t>(o.size));
+  return kernel::connect(o.fd, static_cast<const sockaddr*>(o.data), static_cast<socklen_t>(o.size));
 }
 
 std::int64_t end_connect(const op& o) noexcept {
   pollfd p{o.fd, POLLOUT, 0};
-  if (::poll(&p, 1, 0) == 0) {
+  if (kernel::poll(&p, 1, 0) == 0) {
     errno = EAGAIN;
     return -1;
   }
@@ -36,7 +37,7 @@ std::int64_t end_connect(const op& o) noexcept {
 
 std::int64_t look(const op& o) noexcept {
   pollfd p{o.fd, static_cast<short>(o.side == direction::in ? POLLIN : POLLOUT), 0};
-  const int n = ::poll(&p, 1, 0);
+  const int n = kernel::poll(&p, 1, 0);
   if (n == 0) errno = EAGAIN;
   return n > 0 ? 0 : -1;
 }
@@ -44,17 +45,17 @@ std::int64_t look(const op& o) noexcept {
 std::int64_t call(op& o) noexcept {
   switch (o.kind) {
     case op_kind::read:
-      return ::read(o.fd, o.data, o.size);
+      return kernel::read(o.fd, o.data, o.size);
     case op_kind::write:
-      return ::write(o.fd, o.data, o.size);
+      return kernel::write(o.fd, o.data, o.size);
     case op_kind::receive:
-      return ::recv(o.fd, o.data, o.size, o.flags | MSG_DONTWAIT);
+      return kernel::recv(o.fd, o.data, o.size, o.flags | MSG_DONTWAIT);
     case op_kind::send:
-      return ::send(o.fd, o.data, o.size, o.flags | MSG_DONTWAIT | no_sigpipe);
+      return kernel::send(o.fd, o.data, o.size, o.flags | MSG_DONTWAIT | no_sigpipe);
     case op_kind::receive_message:
-      return ::recvmsg(o.fd, static_cast<msghdr*>(o.data), o.flags | MSG_DONTWAIT);
+      return kernel::recvmsg(o.fd, static_cast<msghdr*>(o.data), o.flags | MSG_DONTWAIT);
     case op_kind::send_message:
-      return ::sendmsg(o.fd, static_cast<const msghdr*>(o.data), o.flags | MSG_DONTWAIT | no_sigpipe);
+      return kernel::sendmsg(o.fd, static_cast<const msghdr*>(o.data), o.flags | MSG_DONTWAIT | no_sigpipe);
     case op_kind::accept:
       return accept_connection(o.fd, nullptr, nullptr);
     case op_kind::connect:
@@ -64,11 +65,11 @@ std::int64_t call(op& o) noexcept {
     case op_kind::call:
       return o.function(o);
     case op_kind::read_at:
-      return ::pread(o.fd, o.data, o.size, o.offset);
+      return kernel::pread(o.fd, o.data, o.size, o.offset);
     case op_kind::write_at:
-      return ::pwrite(o.fd, o.data, o.size, o.offset);
+      return kernel::pwrite(o.fd, o.data, o.size, o.offset);
     case op_kind::sync_file:
-      return o.flags != 0 ? sync_data(o.fd) : ::fsync(o.fd);
+      return o.flags != 0 ? sync_data(o.fd) : kernel::fsync(o.fd);
   }
   return -1;
 }

@@ -1,3 +1,4 @@
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/pipe.hpp>
 #include <zsync/io/portable.hpp>
@@ -16,7 +17,7 @@ using detail::descriptor_ptr;
 
 // A number of its own for what others share, so that closing it takes nothing from them.
 descriptor_ptr share(int fd) {
-  const int own = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  const int own = detail::kernel::fcntl(fd, F_DUPFD_CLOEXEC, 3);
   if (own < 0) detail::fail({errno, std::system_category()}, "a standard stream");
   return descriptor_ptr::adopt(own, descriptor_kind::shared_mode);
 }

@@ -1,3 +1,4 @@
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/plain_io.hpp>
 #include <zsync/io/sigpipe.hpp>
 
@@ -33,12 +34,12 @@ std::int64_t write_quietly(int fd, const iovec* v, int count) noexcept {
     lacks_no_signal.store(true, std::memory_order_relaxed);
   }
 #endif
-  return without_sigpipe([&] { return ::writev(fd, v, count); });
+  return without_sigpipe([&] { return kernel::writev(fd, v, count); });
 }
 
 bool is_ready(int fd, short events) noexcept {
   pollfd p{fd, events, 0};
-  return ::poll(&p, 1, 0) > 0;
+  return kernel::poll(&p, 1, 0) > 0;
 }
 
 bool is_regular(int fd) noexcept {
@@ -53,7 +54,7 @@ std::int64_t would_block() noexcept {
 
 }  // namespace
 
-std::int64_t read_own(op& o) noexcept { return ::readv(o.fd, vector_of(o), count_of(o)); }
+std::int64_t read_own(op& o) noexcept { return kernel::readv(o.fd, vector_of(o), count_of(o)); }
 
 std::int64_t write_own(op& o) noexcept { return write_quietly(o.fd, vector_of(o), count_of(o)); }
 
@@ -64,11 +65,11 @@ std::int64_t read_shared(op& o) noexcept {
   if (errno == EAGAIN) {
     // Of a file that is not in memory, nothing would ever tell.
     if (!is_regular(o.fd)) return would_block();
-    return ::readv(o.fd, vector_of(o), count_of(o));
+    return kernel::readv(o.fd, vector_of(o), count_of(o));
   }
 #endif
   // Terminals. Only somebody else who reads from the same one could make this wait.
-  return is_ready(o.fd, POLLIN) ? ::readv(o.fd, vector_of(o), count_of(o)) : would_block();
+  return is_ready(o.fd, POLLIN) ? kernel::readv(o.fd, vector_of(o), count_of(o)) : would_block();
 }
 
 std::int64_t write_shared(op& o) noexcept {

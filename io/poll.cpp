@@ -1,5 +1,6 @@
 // The descriptors go into an epoll instance or a kqueue of their own, and the fiber waits until that is
 // readable: one wait for any number of them, on any engine.
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/poll.hpp>
 #include <zsync/io/portable.hpp>
@@ -22,7 +23,7 @@ namespace {
 
 int look(std::span<pollfd> set, std::error_code& ec) noexcept {
   int n = 0;
-  do n = ::poll(set.data(), static_cast<nfds_t>(set.size()), 0);
+  do n = kernel::poll(set.data(), set.size(), 0);
   while (n < 0 && errno == EINTR);
   if (n < 0) ec = {errno, std::system_category()};
   return n;

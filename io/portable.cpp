@@ -1,3 +1,4 @@
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/portable.hpp>
 
 #include <fcntl.h>
@@ -19,7 +20,9 @@ constexpr int socket_modes = SOCK_CLOEXEC | SOCK_NONBLOCK;
 #else
 constexpr int socket_modes = 0;
 
-void make_nonblocking(int fd) noexcept { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
+void make_nonblocking(int fd) noexcept {
+  kernel::fcntl(fd, F_SETFL, kernel::fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
 #endif
 
 // What could not be asked for at once.
@@ -35,7 +38,7 @@ int finish_socket(int fd) noexcept {
 
 }  // namespace
 
-void close_on_exec(int fd) noexcept { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
+void close_on_exec(int fd) noexcept { kernel::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
 void silence(int fd) noexcept {
 #if !defined(MSG_NOSIGNAL) && defined(SO_NOSIGPIPE)
@@ -73,7 +76,7 @@ int accept_connection(int listener, sockaddr* address, socklen_t* size) noexcept
 #if defined(__APPLE__)
   return finish_socket(::accept(listener, address, size));
 #else
-  return finish_socket(::accept4(listener, address, size, socket_modes));
+  return finish_socket(kernel::accept4(listener, address, size, socket_modes));
 #endif
 }
 
@@ -83,7 +86,7 @@ int accept_with(int listener, sockaddr* address, socklen_t* size, int flags) noe
   errno = EINVAL;
   return -1;
 #else
-  return ::accept4(listener, address, size, flags);
+  return kernel::accept4(listener, address, size, flags);
 #endif
 }
 
@@ -96,7 +99,7 @@ int send_messages(int fd, counted_message* messages, unsigned count, int flags) 
   }
   return static_cast<int>(count);
 #else
-  return static_cast<int>(::sendmmsg(fd, messages, count, flags));
+  return kernel::sendmmsg(fd, messages, count, flags);
 #endif
 }
 
@@ -109,13 +112,13 @@ int receive_messages(int fd, counted_message* messages, unsigned count, int flag
   }
   return static_cast<int>(count);
 #else
-  return static_cast<int>(::recvmmsg(fd, messages, count, flags, nullptr));
+  return kernel::recvmmsg(fd, messages, count, flags);
 #endif
 }
 
 std::int64_t send_from_file(int socket, int file, off_t position, std::size_t count) noexcept {
 #if defined(__linux__)
-  return ::sendfile(socket, file, &position, count);
+  return kernel::sendfile(socket, file, &position, count);
 #elif defined(__APPLE__)
   auto sent = static_cast<off_t>(count);
   const int result = ::sendfile(file, socket, position, &sent, nullptr, 0);
@@ -131,7 +134,7 @@ int sync_data(int fd) noexcept {
 #if defined(__APPLE__)
   return ::fsync(fd);
 #else
-  return ::fdatasync(fd);
+  return kernel::fdatasync(fd);
 #endif
 }
 
@@ -147,8 +150,8 @@ std::int64_t modified_at(const struct stat& s) noexcept {
 // ---- flag_descriptor: an eventfd, elsewhere a pipe whose other end is closed ----
 
 flag_descriptor::~flag_descriptor() {
-  if (reader_ >= 0) ::close(reader_);
-  if (writer_ >= 0) ::close(writer_);
+  if (reader_ >= 0) kernel::close(reader_);
+  if (writer_ >= 0) kernel::close(writer_);
 }
 
 int flag_descriptor::open(bool raised) noexcept {
@@ -169,7 +172,7 @@ void flag_descriptor::raise() noexcept {
 #if defined(__linux__)
   if (reader_ >= 0) ::eventfd_write(reader_, 1);
 #else
-  if (writer_ >= 0) ::close(writer_);
+  if (writer_ >= 0) kernel::close(writer_);
   writer_ = -1;
 #endif
 }

@@ -1,5 +1,6 @@
 #include <zsync/io/borrowed.hpp>
 #include <zsync/io/engine.hpp>
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/offload.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/plain_io.hpp>
@@ -19,6 +20,8 @@
 
 namespace zsync::posix {
 namespace {
+
+namespace kernel = detail::kernel;
 
 using detail::descriptor;
 using detail::descriptor_kind;
@@ -62,7 +65,7 @@ std::mutex& mode_lock(int fd) noexcept {
 
 bool nonblocking(int fd) noexcept {
   const std::lock_guard hold(mode_lock(fd));
-  const int mode = ::fcntl(fd, F_GETFL);
+  const int mode = kernel::fcntl(fd, F_GETFL);
   return mode >= 0 && (mode & O_NONBLOCK) != 0;
 }
 
@@ -71,12 +74,12 @@ bool nonblocking(int fd) noexcept {
 template <class F>
 int call_without_blocking(int fd, F call) noexcept {
   const std::lock_guard hold(mode_lock(fd));
-  const int mode = ::fcntl(fd, F_GETFL);
+  const int mode = kernel::fcntl(fd, F_GETFL);
   const bool changes = mode >= 0 && (mode & O_NONBLOCK) == 0;
-  if (changes) ::fcntl(fd, F_SETFL, mode | O_NONBLOCK);
+  if (changes) kernel::fcntl(fd, F_SETFL, mode | O_NONBLOCK);
   const int result = call();
   const int error = errno;
-  if (changes) ::fcntl(fd, F_SETFL, mode);
+  if (changes) kernel::fcntl(fd, F_SETFL, mode);
   errno = error;
   return result;
 }
@@ -175,7 +178,7 @@ struct accept_arguments {
 std::int64_t accept_if_ready(op& o) noexcept {
   const auto& a = *static_cast<const accept_arguments*>(o.data);
   pollfd p{o.fd, POLLIN, 0};
-  if (::poll(&p, 1, 0) == 0) return failed(EAGAIN);
+  if (kernel::poll(&p, 1, 0) == 0) return failed(EAGAIN);
   return call_without_blocking(o.fd, [&] { return detail::accept_with(o.fd, a.address, a.length, a.flags); });
 }
 
@@ -282,7 +285,7 @@ ssize_t receive_rest(int fd, const msghdr& message, std::size_t done, int flags)
 
 ssize_t recv(int fd, void* buffer, std::size_t size, int flags) {
   if (!inside()) return ::recv(fd, buffer, size, flags);
-  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(::recv(fd, buffer, size, flags));
+  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(kernel::recv(fd, buffer, size, flags));
   const bool whole = goes_on(fd, flags);
   ssize_t done = 0;
   do {
@@ -298,7 +301,7 @@ ssize_t recv(int fd, void* buffer, std::size_t size, int flags) {
 
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
   if (!inside()) return ::recvmsg(fd, message, flags);
-  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(::recvmsg(fd, message, flags));
+  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(kernel::recvmsg(fd, message, flags));
   const bool whole = goes_on(fd, flags);
   op o(op_kind::receive_message, direction::in, message, 1, flags & ~MSG_WAITALL);
   const ssize_t n = run(fd, o, descriptor_kind::socket, wait_kind::io_read);
@@ -322,7 +325,8 @@ ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* fr
 
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   if (!inside()) return ::sendmsg(fd, message, flags);
-  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(::sendmsg(fd, message, flags | detail::no_sigpipe));
+  if ((flags & MSG_DONTWAIT) != 0)
+    return without_waiting(kernel::sendmsg(fd, message, flags | detail::no_sigpipe));
   msghdr part = *message;
   return without_throwing([&] {
     return write_whole(fd, {message->msg_iov, message->msg_iov + message->msg_iovlen}, flags,
@@ -368,10 +372,11 @@ int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
 int accept(int fd, sockaddr* address, socklen_t* length) { return posix::accept4(fd, address, length, 0); }
 
 int connect(int fd, const sockaddr* address, socklen_t length) {
-  if (!inside() || nonblocking(fd)) return ::connect(fd, address, length);
+  if (!inside()) return ::connect(fd, address, length);
+  if (nonblocking(fd)) return kernel::connect(fd, address, length);
   constexpr auto retry = std::chrono::milliseconds{1};
   for (;;) {
-    if (call_without_blocking(fd, [&] { return ::connect(fd, address, length); }) == 0) return 0;
+    if (call_without_blocking(fd, [&] { return kernel::connect(fd, address, length); }) == 0) return 0;
     if (errno == EINPROGRESS || errno == EINTR) break;
     if (errno != EAGAIN) return -1;
     // A unix listener whose backlog is full.
@@ -407,14 +412,14 @@ int close(int fd) {
     d->close();
     d->await_let_go();
   }
-  return ::close(fd);
+  return kernel::close(fd);
 }
 
 // ---- readiness ----
 
 int poll(pollfd* set, nfds_t count, int timeout) {
   if (!inside()) return ::poll(set, count, timeout);
-  if (timeout == 0) return without_waiting(::poll(set, count, timeout));
+  if (timeout == 0) return without_waiting(kernel::poll(set, count, timeout));
   std::error_code ec;
   const deadline until =
       timeout < 0 ? deadline::never() : deadline::after(std::chrono::milliseconds{timeout});

@@ -1,3 +1,4 @@
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/offload.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/pipe.hpp>
@@ -69,7 +70,7 @@ class file_actions {
     // Those there are now; what another thread opens meanwhile without that mark escapes.
     const long end = ::sysconf(_SC_OPEN_MAX);
     for (int fd = STDERR_FILENO + 1; fd < end; ++fd) {
-      const int flags = ::fcntl(fd, F_GETFD);
+      const int flags = detail::kernel::fcntl(fd, F_GETFD);
       if (flags < 0 || (flags & FD_CLOEXEC) != 0) continue;
       check(::posix_spawn_file_actions_addclose(&actions_, fd), "spawn");
     }
@@ -126,7 +127,7 @@ child_pipe make_pipe(bool child_reads) {
   unique_fd reader(ends[0]);
   unique_fd writer(ends[1]);
   unique_fd& own = child_reads ? writer : reader;
-  ::fcntl(own.get(), F_SETFL, ::fcntl(own.get(), F_GETFL) | O_NONBLOCK);
+  detail::kernel::fcntl(own.get(), F_SETFL, detail::kernel::fcntl(own.get(), F_GETFL) | O_NONBLOCK);
   child_pipe p;
   p.ours = descriptor_ptr::adopt(own.release(), descriptor_kind::other);
   p.child = std::move(child_reads ? reader : writer);
@@ -140,7 +141,7 @@ descriptor_ptr connect_stream(child_stream how, int number, file_actions& action
   if (how != child_stream::pipe) return {};
   child_pipe p = make_pipe(number == STDIN_FILENO);
   // Out of the way of the three numbers, which dup2 would otherwise overwrite before it has read them.
-  if (p.child.get() <= STDERR_FILENO) p.child.reset(::fcntl(p.child.get(), F_DUPFD_CLOEXEC, 3));
+  if (p.child.get() <= STDERR_FILENO) p.child.reset(detail::kernel::fcntl(p.child.get(), F_DUPFD_CLOEXEC, 3));
   actions.duplicate(p.child.get(), number);
   keep.push_back(std::move(p.child));
   return std::move(p.ours);

@@ -3,6 +3,7 @@
 //
 //   free (pipe -1) --claimed under the mutex--> used: signals set last --> signals cleared first,
 //                                               then no handler inside --> pipe closed, free
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/portable.hpp>
 #include <zsync/io/signal.hpp>
@@ -46,7 +47,8 @@ void handle(int number) {
   for (const slot& s : slots) {
     if ((s.signals.load(std::memory_order_seq_cst) & bit(number)) == 0) continue;
     // A full pipe holds enough of them.
-    [[maybe_unused]] const ssize_t n = ::write(s.pipe.load(std::memory_order_seq_cst), &byte, 1);
+    [[maybe_unused]] const ssize_t n =
+        detail::kernel::write(s.pipe.load(std::memory_order_seq_cst), &byte, 1);
   }
   handlers_inside.fetch_sub(1, std::memory_order_seq_cst);
   errno = error;
@@ -81,14 +83,14 @@ slot* take_slot(int pipe) noexcept {
 void free_slot(slot& s) noexcept {
   s.signals.store(0, std::memory_order_seq_cst);
   while (handlers_inside.load(std::memory_order_seq_cst) != 0) std::this_thread::yield();
-  ::close(s.pipe.exchange(-1, std::memory_order_seq_cst));
+  detail::kernel::close(s.pipe.exchange(-1, std::memory_order_seq_cst));
 }
 
 }  // namespace
 
 struct signal_set::registration {
   registration(std::initializer_list<int> wanted, unique_fd pipe, int reader)
-      : reader_(::fcntl(reader, F_DUPFD_CLOEXEC, 0)) {
+      : reader_(detail::kernel::fcntl(reader, F_DUPFD_CLOEXEC, 0)) {
     if (reader_.get() < 0) throw std::system_error(errno, std::system_category(), "pipe");
     const std::lock_guard hold(table);
     place = take_slot(pipe.get());

@@ -1,3 +1,4 @@
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/plain_io.hpp>
 #include <zsync/io/portable.hpp>
@@ -224,8 +225,8 @@ std::size_t send_file(const descriptor_ptr& d, int file, std::uint64_t offset, s
 
 void make_nonblocking(descriptor& d) noexcept {
   with_fd(d, [](int fd) {
-    const int mode = ::fcntl(fd, F_GETFL);
-    if (mode >= 0 && (mode & O_NONBLOCK) == 0) ::fcntl(fd, F_SETFL, mode | O_NONBLOCK);
+    const int mode = kernel::fcntl(fd, F_GETFL);
+    if (mode >= 0 && (mode & O_NONBLOCK) == 0) kernel::fcntl(fd, F_SETFL, mode | O_NONBLOCK);
   });
 }
 

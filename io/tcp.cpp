@@ -1,4 +1,5 @@
 #include <zsync/io/connect_race.hpp>
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/resolve.hpp>
 #include <zsync/io/tcp.hpp>
@@ -107,7 +108,7 @@ void tcp_stream::set_linger(std::chrono::seconds d) {
 
 tcp_listener::tcp_listener(from_fd_t, int fd)
     : descriptor_owner(descriptor_ptr::adopt(fd, descriptor_kind::socket)) {
-  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+  detail::kernel::fcntl(fd, F_SETFL, detail::kernel::fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
 tcp_listener tcp_listener::bind(const socket_address& to, const listen_options& options,

@@ -1,7 +1,7 @@
 // A descriptor that closes itself; for those that are passed from process to process.
 #pragma once
 
-#include <unistd.h>
+#include <zsync/io/kernel.hpp>
 
 #include <utility>
 
@@ -23,7 +23,7 @@ class unique_fd {
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
   void reset(int fd = -1) noexcept {
     const int old = std::exchange(fd_, fd);
-    if (old >= 0) ::close(old);
+    if (old >= 0) detail::kernel::close(old);
   }
 
  private:

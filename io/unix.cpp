@@ -1,3 +1,4 @@
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/portable.hpp>
 #include <zsync/io/unix.hpp>
 
@@ -184,7 +185,7 @@ std::size_t unix_stream::receive_descriptors(mutable_buffer data, std::vector<un
 
 unix_listener::unix_listener(from_fd_t, int fd)
     : descriptor_owner(descriptor_ptr::adopt(fd, descriptor_kind::socket)) {
-  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+  detail::kernel::fcntl(fd, F_SETFL, detail::kernel::fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
 unix_listener unix_listener::bind(const socket_address& to, std::error_code& ec) {

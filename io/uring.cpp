@@ -11,6 +11,7 @@
 // Deadlines are the worker's timers. A cancelled operation is awaited like any other: its completion may
 // still carry a result.
 #include <zsync/io/engine.hpp>
+#include <zsync/io/kernel.hpp>
 #include <zsync/sched/wait.hpp>
 
 #include <liburing.h>
@@ -94,15 +95,15 @@ class uring final : public engine {
   uring() : engine(true), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (wake_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
     if (const int error = set_up(ring_, ring_entries()); error != 0) {
-      ::close(wake_);
+      kernel::close(wake_);
       throw std::system_error(error, std::generic_category(), "io_uring_setup");
     }
   }
   ~uring() override {
     evict_all();
     ::io_uring_queue_exit(&ring_);
-    ::close(wake_);
-    if (notify_ >= 0) ::close(notify_);
+    kernel::close(wake_);
+    if (notify_ >= 0) kernel::close(notify_);
   }
 
   // The thread that enables the ring is the one that may submit to it.
@@ -382,7 +383,7 @@ int uring::enter(deadline until) noexcept {
 void rest(deadline until) noexcept {
   constexpr clock::duration longest = std::chrono::milliseconds{1};
   const timespec t{0, static_cast<long>(std::min(until.remaining(), longest).count())};
-  ::nanosleep(&t, nullptr);
+  kernel::nanosleep(&t, nullptr);
 }
 
 // The ring's own descriptor will not do: whoever polls it is not told of completions whose work is deferred
@@ -392,7 +393,7 @@ int uring::native_handle() const noexcept {
   const int fresh = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fresh < 0) return ring_.ring_fd;
   if (::io_uring_register_eventfd(const_cast<io_uring*>(&ring_), fresh) != 0) {
-    ::close(fresh);
+    kernel::close(fresh);
     return ring_.ring_fd;
   }
   notify_ = fresh;

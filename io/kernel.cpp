@@ -1,0 +1,131 @@
+#include <zsync/io/kernel.hpp>
+
+#include <zsync/fiber/sanitizer.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sys/epoll.h>
+#include <sys/sendfile.h>
+#include <sys/syscall.h>
+#endif
+
+// A checker learns from libc's functions what the kernel has written, and which write came before which read.
+#if defined(__linux__) && defined(__x86_64__) && !defined(ZSYNC_ASAN) && !defined(ZSYNC_TSAN)
+#define ZSYNC_EITHER(direct, libc) direct
+#else
+#define ZSYNC_EITHER(direct, libc) libc
+#endif
+
+namespace zsync::detail::kernel {
+namespace {
+
+long word(long value) noexcept { return value; }
+long word(int value) noexcept { return value; }
+long word(unsigned value) noexcept { return value; }
+long word(std::size_t value) noexcept { return static_cast<long>(value); }
+long word(const void* value) noexcept { return reinterpret_cast<long>(value); }
+
+// Becomes what the caller returns: an int where libc has one.
+class answer {
+ public:
+  explicit answer(long value) noexcept : value_(value) {}
+  operator ssize_t() const noexcept { return value_; }
+  operator int() const noexcept { return static_cast<int>(value_); }
+
+ private:
+  long value_;
+};
+
+template <class... Arguments>
+[[maybe_unused]] answer ask(long number, Arguments... arguments) noexcept {
+  return answer(::syscall(number, word(arguments)...));
+}
+
+constexpr const void* nothing = nullptr;
+
+}  // namespace
+
+ssize_t read(int fd, void* buffer, std::size_t size) noexcept {
+  return ZSYNC_EITHER(ask(SYS_read, fd, buffer, size), (::read(fd, buffer, size)));
+}
+ssize_t readv(int fd, const iovec* vector, int count) noexcept {
+  return ZSYNC_EITHER(ask(SYS_readv, fd, vector, count), (::readv(fd, vector, count)));
+}
+ssize_t pread(int fd, void* buffer, std::size_t size, off_t offset) noexcept {
+  return ZSYNC_EITHER(ask(SYS_pread64, fd, buffer, size, offset), (::pread(fd, buffer, size, offset)));
+}
+ssize_t write(int fd, const void* buffer, std::size_t size) noexcept {
+  return ZSYNC_EITHER(ask(SYS_write, fd, buffer, size), (::write(fd, buffer, size)));
+}
+ssize_t writev(int fd, const iovec* vector, int count) noexcept {
+  return ZSYNC_EITHER(ask(SYS_writev, fd, vector, count), (::writev(fd, vector, count)));
+}
+ssize_t pwrite(int fd, const void* buffer, std::size_t size, off_t offset) noexcept {
+  return ZSYNC_EITHER(ask(SYS_pwrite64, fd, buffer, size, offset), (::pwrite(fd, buffer, size, offset)));
+}
+int fsync(int fd) noexcept { return ZSYNC_EITHER(ask(SYS_fsync, fd), (::fsync(fd))); }
+
+ssize_t recv(int fd, void* buffer, std::size_t size, int flags) noexcept {
+  return ZSYNC_EITHER(ask(SYS_recvfrom, fd, buffer, size, flags, nothing, nothing),
+                      (::recv(fd, buffer, size, flags)));
+}
+ssize_t recvmsg(int fd, msghdr* message, int flags) noexcept {
+  return ZSYNC_EITHER(ask(SYS_recvmsg, fd, message, flags), (::recvmsg(fd, message, flags)));
+}
+ssize_t send(int fd, const void* buffer, std::size_t size, int flags) noexcept {
+  return ZSYNC_EITHER(ask(SYS_sendto, fd, buffer, size, flags, nothing, 0),
+                      (::send(fd, buffer, size, flags)));
+}
+ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept {
+  return ZSYNC_EITHER(ask(SYS_sendmsg, fd, message, flags), (::sendmsg(fd, message, flags)));
+}
+int connect(int fd, const sockaddr* address, socklen_t length) noexcept {
+  return ZSYNC_EITHER(ask(SYS_connect, fd, address, length), (::connect(fd, address, length)));
+}
+int close(int fd) noexcept { return ZSYNC_EITHER(ask(SYS_close, fd), (::close(fd))); }
+int fcntl(int fd, int command, long argument) noexcept {
+  return ZSYNC_EITHER(ask(SYS_fcntl, fd, command, argument), (::fcntl(fd, command, argument)));
+}
+
+int poll(pollfd* set, std::size_t count, int milliseconds) noexcept {
+  return ZSYNC_EITHER(ask(SYS_poll, set, count, milliseconds),
+                      (::poll(set, static_cast<nfds_t>(count), milliseconds)));
+}
+int nanosleep(const timespec* duration, timespec* remaining) noexcept {
+  return ZSYNC_EITHER(ask(SYS_nanosleep, duration, remaining), (::nanosleep(duration, remaining)));
+}
+
+#if !defined(__APPLE__)
+int fdatasync(int fd) noexcept { return ZSYNC_EITHER(ask(SYS_fdatasync, fd), (::fdatasync(fd))); }
+int accept4(int fd, sockaddr* address, socklen_t* length, int flags) noexcept {
+  return ZSYNC_EITHER(ask(SYS_accept4, fd, address, length, flags), (::accept4(fd, address, length, flags)));
+}
+int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags) noexcept {
+  return ZSYNC_EITHER(ask(SYS_recvmmsg, fd, messages, count, flags, nothing),
+                      static_cast<int>(::recvmmsg(fd, messages, count, flags, nullptr)));
+}
+int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) noexcept {
+  return ZSYNC_EITHER(ask(SYS_sendmmsg, fd, messages, count, flags),
+                      static_cast<int>(::sendmmsg(fd, messages, count, flags)));
+}
+#endif
+
+#if defined(__linux__)
+ssize_t sendfile(int out, int in, off_t* position, std::size_t count) noexcept {
+  return ZSYNC_EITHER(ask(SYS_sendfile, out, in, position, count), (::sendfile(out, in, position, count)));
+}
+ssize_t splice(int in, off_t* in_at, int out, off_t* out_at, std::size_t count, unsigned flags) noexcept {
+  return ZSYNC_EITHER(ask(SYS_splice, in, in_at, out, out_at, count, flags),
+                      (::splice(in, in_at, out, out_at, count, flags)));
+}
+int epoll_wait(int epoll, epoll_event* events, int count, int milliseconds) noexcept {
+  return ZSYNC_EITHER(ask(SYS_epoll_wait, epoll, events, count, milliseconds),
+                      (::epoll_wait(epoll, events, count, milliseconds)));
+}
+#endif
+
+}  // namespace zsync::detail::kernel
