@@ -6,15 +6,20 @@
 
 #include <zsync/zsync.hpp>
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include <array>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iomanip>
+#include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -57,16 +62,75 @@ std::string output_of(const std::vector<std::string>& arguments, const std::stri
   return text;
 }
 
-std::uint16_t free_port() { return listen_anywhere().local_address().port(); }
+// A program that listens on 127.0.0.1 at the port that replaces "PORT" in its arguments. Between our finding
+// a free one and its taking it, it may become anybody's: then the program ends, and begins again on another.
+class foreign_server {
+ public:
+  explicit foreign_server(std::vector<std::string> arguments, const zsync::process_options& how) {
+    const std::vector<std::string> pattern = std::move(arguments);
+    do {
+      port_ = listen_anywhere().local_address().port();
+      arguments = pattern;
+      for (std::string& word : arguments) {
+        if (const std::size_t at = word.find("PORT"); at != word.npos)
+          word.replace(at, 4, std::to_string(port_));
+      }
+      program_ = zsync::process::spawn(arguments, how);
+    } while (!starts());
+  }
 
-// To a server that is starting.
-zsync::tcp_stream connect_soon(std::uint16_t port) {
+  [[nodiscard]] zsync::tcp_stream connect() const { return zsync::tcp_stream::connect("127.0.0.1", port_); }
+  [[nodiscard]] zsync::process& program() { return program_; }
+
+ private:
+  // False: it has ended instead.
+  bool starts() {
+    for (;;) {
+      if (listens()) return true;
+      siginfo_t end{};
+      REQUIRE(::waitid(P_PID, static_cast<id_t>(program_.pid()), &end, WEXITED | WNOHANG | WNOWAIT) == 0);
+      if (end.si_pid != 0) return false;
+      zsync::this_fiber::sleep_for(5ms);
+    }
+  }
+
+  // Asked of the kernel, because some serve one connection only, and who answers may be somebody else.
+  [[nodiscard]] bool listens() const {
+    std::ifstream table("/proc/net/tcp");
+    std::ostringstream wanted;
+    wanted << "0100007F:" << std::hex << std::uppercase << std::setw(4) << std::setfill('0') << port_;
+    const std::string listening = "0A";
+    for (std::string line; std::getline(table, line);) {
+      std::istringstream fields(line);
+      std::string number, local, peer, state, queues, timer, retransmits, user, timeout, inode;
+      fields >> number >> local >> peer >> state >> queues >> timer >> retransmits >> user >> timeout >>
+          inode;
+      if (local == wanted.str() && state == listening && holds("socket:[" + inode + "]")) return true;
+    }
+    return false;
+  }
+
+  [[nodiscard]] bool holds(const std::string& what) const {
+    std::error_code ended;
+    const std::filesystem::path descriptors = "/proc/" + std::to_string(program_.pid()) + "/fd";
+    for (const auto& each : std::filesystem::directory_iterator(descriptors, ended)) {
+      if (std::filesystem::read_symlink(each, ended) == what) return true;
+    }
+    return false;
+  }
+
+  std::uint16_t port_ = 0;
+  zsync::process program_;
+};
+
+// At one port, over TCP and UDP: one that is free for the one may be taken for the other.
+std::pair<zsync::tcp_listener, zsync::udp_socket> listen_twice() {
   for (;;) {
+    auto listener = listen_anywhere();
     std::error_code ec;
-    auto stream = zsync::tcp_stream::connect("127.0.0.1", port, ec);
-    if (!ec) return stream;
-    if (ec != std::errc::connection_refused) throw std::system_error(ec);
-    zsync::this_fiber::sleep_for(5ms);
+    auto udp = zsync::udp_socket::bind(listener.local_address(), {}, ec);
+    if (!ec) return {std::move(listener), std::move(udp)};
+    if (ec != std::errc::address_in_use) throw std::system_error(ec);
   }
 }
 
@@ -107,8 +171,8 @@ class service {
 };
 
 // All bytes both ways, and the ends of both.
-void forward(zsync::tcp_stream& from, std::uint16_t port) {
-  auto to = connect_soon(port);
+void forward(zsync::tcp_stream& from, const foreign_server& server) {
+  auto to = server.connect();
   std::error_code ignored;
   zsync::fiber back([&] {
     std::error_code ec;
@@ -179,9 +243,10 @@ TEST_CASE("socat speaks over TCP, unix and UDP sockets", "[foreign]") {
       zsync::socket_address from;
       const std::size_t n = udp.recv_from(buffer, from);
       udp.send_to({buffer.data(), n}, from);
+      udp.send_to({buffer.data(), 0}, from);  // so that it knows that no more will come
     });
-    const std::string to = "UDP:127.0.0.1:" + std::to_string(udp.local_address().port());
-    REQUIRE(output_of({"socat", "-t0.3", "-", to}, "a datagram") == "a datagram");
+    const std::string to = "UDP:127.0.0.1:" + std::to_string(udp.local_address().port()) + ",null-eof";
+    REQUIRE(output_of({"socat", "-t20", "-", to}, "a datagram") == "a datagram");
     answering.join();
   });
 }
@@ -191,17 +256,15 @@ TEST_CASE("ncat connects to us, and we to it", "[foreign]") {
     const std::string text = pattern(1'000'000);
     const service server(listen_anywhere(), echo);
     REQUIRE(output_of({"ncat", "127.0.0.1", server.port_text()}, text) == text);
-    const std::uint16_t port = free_port();
-    auto listening = zsync::process::spawn({"ncat", "-l", "127.0.0.1", std::to_string(port), "--recv-only"},
-                                           {.out = child_stream::pipe});
-    auto stream = connect_soon(port);
+    foreign_server listening({"ncat", "-l", "127.0.0.1", "PORT", "--recv-only"}, {.out = child_stream::pipe});
+    auto stream = listening.connect();
     zsync::fiber writing([&] {
       stream.write_all(text);
       stream.shutdown(zsync::shutdown_send);
     });
-    REQUIRE(listening.out().read_all() == text);
+    REQUIRE(listening.program().out().read_all() == text);
     writing.join();
-    REQUIRE(listening.wait().success());
+    REQUIRE(listening.program().wait().success());
   });
 }
 
@@ -212,17 +275,14 @@ TEST_CASE("openssl's client and server agree through a proxy of ours", "[foreign
     output_of({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                "-batch", "-subj", "/CN=localhost", "-keyout", (folder / "key").string(), "-out",
                (folder / "certificate").string()});
-    const std::string port = std::to_string(free_port());
-    auto server = zsync::process::spawn(
-        {"openssl", "s_server", "-accept", "127.0.0.1:" + port, "-key", (folder / "key").string(), "-cert",
+    const foreign_server server(
+        {"openssl", "s_server", "-accept", "127.0.0.1:PORT", "-key", (folder / "key").string(), "-cert",
          (folder / "certificate").string(), "-WWW", "-quiet"},
         {.in = child_stream::null,
          .out = child_stream::null,
          .err = child_stream::null,
          .directory = folder.path().string()});
-    const service proxy(listen_anywhere(), [&](zsync::tcp_stream& stream) {
-      forward(stream, static_cast<std::uint16_t>(std::stoi(port)));
-    });
+    const service proxy(listen_anywhere(), [&](zsync::tcp_stream& stream) { forward(stream, server); });
     const std::string answer =
         output_of({"openssl", "s_client", "-connect", "127.0.0.1:" + proxy.port_text(), "-CAfile",
                    (folder / "certificate").string(), "-verify_return_error", "-quiet", "-ign_eof"},
@@ -233,7 +293,8 @@ TEST_CASE("openssl's client and server agree through a proxy of ours", "[foreign
 
 TEST_CASE("dig asks a name server of ours, over UDP and TCP", "[foreign]") {
   with_program("dig", [] {
-    const service server(listen_anywhere(), [](zsync::tcp_stream& stream) {
+    auto [listener, udp] = listen_twice();
+    const service server(std::move(listener), [](zsync::tcp_stream& stream) {
       std::array<unsigned char, 2> length{};
       stream.read_exact({length.data(), 2});
       std::string query(length[0] * 256u + length[1], ' ');
@@ -242,8 +303,7 @@ TEST_CASE("dig asks a name server of ours, over UDP and TCP", "[foreign]") {
       stream.write_all(std::string{static_cast<char>(reply.size() >> 8), static_cast<char>(reply.size())} +
                        reply);
     });
-    auto udp = zsync::udp_socket::bind(zsync::socket_address::parse("127.0.0.1:" + server.port_text()));
-    zsync::fiber answering([&] {
+    zsync::fiber answering([&udp = udp] {
       std::array<char, 512> buffer{};
       zsync::socket_address from;
       const std::size_t n = udp.recv_from(buffer, from);
@@ -263,14 +323,13 @@ TEST_CASE("we fetch from python's server", "[foreign]") {
   with_program("python3", [] {
     const zsync::test::temporary_directory folder;
     std::ofstream(folder / "page") << pattern(700'000);
-    const std::uint16_t port = free_port();
-    auto server = zsync::process::spawn(
-        {"python3", "-m", "http.server", std::to_string(port), "--bind", "127.0.0.1"},
+    const foreign_server server(
+        {"python3", "-m", "http.server", "PORT", "--bind", "127.0.0.1"},
         {.out = child_stream::null, .err = child_stream::null, .directory = folder.path().string()});
     std::vector<zsync::fiber<bool>> clients;
     for (int i = 0; i < 5; ++i) {
       clients.push_back(zsync::spawn([&] {
-        auto stream = connect_soon(port);
+        auto stream = server.connect();
         stream.write_all("GET /page HTTP/1.0\r\n\r\n");
         return stream.read_all().ends_with(pattern(700'000));
       }));
@@ -281,12 +340,9 @@ TEST_CASE("we fetch from python's server", "[foreign]") {
 
 TEST_CASE("iperf3 measures through a proxy of ours, both ways at once", "[foreign][slow]") {
   with_program("iperf3", [] {
-    const std::uint16_t port = free_port();
-    auto server = zsync::process::spawn({"iperf3", "-s", "-B", "127.0.0.1", "-p", std::to_string(port)},
-                                        {.out = child_stream::null, .err = child_stream::null});
-    connect_soon(port).close();
-    zsync::this_fiber::sleep_for(50ms);  // it takes one client at a time, and that was none
-    const service proxy(listen_anywhere(), [&](zsync::tcp_stream& stream) { forward(stream, port); });
+    const foreign_server server({"iperf3", "-s", "-B", "127.0.0.1", "-p", "PORT"},
+                                {.out = child_stream::null, .err = child_stream::null});
+    const service proxy(listen_anywhere(), [&](zsync::tcp_stream& stream) { forward(stream, server); });
     const std::string report = output_of(
         {"iperf3", "-c", "127.0.0.1", "-p", proxy.port_text(), "-t", "1", "-P", "2", "--bidir", "--json"});
     REQUIRE(report.find("\"sum_received\"") != report.npos);
