@@ -63,8 +63,9 @@ class executor {
 
   // Every fiber: id, name, state, what it waits for and since when, until when, where it was spawned, its
   // stack. From any thread, while everything runs on: workers answer between two turns of their fibers, and
-  // of one that runs a fiber for more than 200 ms only that fiber is told. Addresses are named as far as the
-  // program's dynamic symbols go (link it with -rdynamic), the rest as offsets for addr2line.
+  // of one that runs a fiber for more than 200 ms only that fiber is told. A fiber that moves meanwhile from
+  // one worker to another may be told twice, or not at all. Addresses are named as far as the program's
+  // dynamic symbols go (link it with -rdynamic), the rest as offsets for addr2line.
   void dump(std::ostream& out) const;
   // How much of their stacks fibers have used, by the place that spawned them, those that used most first; of
   // fibers that have ended. Empty unless runtime_options::measure_stacks is set.

@@ -36,7 +36,7 @@ int error_of(const std::function<int()>& call) {
 
 // What a time in seconds becomes in nanoseconds went round, and the call returned at once.
 TEST_CASE("posix calls with times that the clock cannot hold last until they are cancelled", "[posix]") {
-  test::in_fiber([] {
+  test::in_fiber({.pinned_only = true}, [] {
     const std::vector<std::function<int()>> calls{
         [] {
           return sleep_for({longest, 0});

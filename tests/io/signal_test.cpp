@@ -105,7 +105,7 @@ TEST_CASE("a storm of signals interrupts nothing, and deadlines hold", "[signal]
           REQUIRE(ec == std::errc::timed_out);
           const auto took = zsync::clock::now() - begin;
           REQUIRE(took >= 50ms);
-          REQUIRE(took < 500ms);
+          REQUIRE(took < 10s);
           a.close();
           echo.join();
         },

@@ -54,7 +54,7 @@ class silent_listener {
 // Bytes that somebody else takes away, once the reader has been woken for them, and before it has a turn. Its
 // time began anew each time.
 TEST_CASE("a read's time-out counts from its beginning, however often it is woken for nothing", "[tcp]") {
-  test::matrix({.workers = false}, [](const zsync::runtime_options& options) {
+  test::matrix({.workers = false, .pinned_only = true}, [](const zsync::runtime_options& options) {
     zsync::runtime own(options);
     own.block_on([&own] {
       auto [a, b] = test::connect_pair();

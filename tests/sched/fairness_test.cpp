@@ -80,7 +80,7 @@ TEST_CASE("yielding fibers of one worker hand over to each other", "[fairness]")
     for (int me = 0; me < 3; ++me) {
       all.push_back(own.spawn([&turn, me] {
         for (int i = 0; i < 200; ++i) {
-          const auto until = zsync::clock::now() + 5s;
+          const auto until = zsync::clock::now() + 20s;
           while (turn % 3 != me) {
             if (zsync::clock::now() > until) return false;
             this_fiber::yield();
@@ -110,7 +110,7 @@ TEST_CASE("a fiber that yields lets all that are ready run once before it goes o
           }
         }));
       }
-      this_fiber::sleep_for(5ms);  // now all have started
+      while (std::ranges::count(turns, 0) != 0) this_fiber::yield();  // until all have started
       int skipped = 0;
       for (int round = 0; round < 20; ++round) {
         const std::vector<int> before = turns;
@@ -141,15 +141,17 @@ TEST_CASE("woken fibers run in the order in which they were woken", "[fairness]"
       [] {
         std::vector<int> order;
         std::vector<zsync::waker> wakers(20);
+        int waiting = 0;
         std::vector<zsync::fiber<void>> all;
         for (int i = 0; i < 20; ++i) {
           all.push_back(zsync::spawn([&, i] {
             wakers[static_cast<std::size_t>(i)] = this_fiber::get_waker();
+            ++waiting;
             this_fiber::park();
             order.push_back(i);
           }));
         }
-        this_fiber::sleep_for(1ms);
+        while (waiting < 20) this_fiber::yield();
         for (const auto& one : wakers) one.wake();
         for (auto& one : all) one.join();
         CHECK(std::ranges::is_sorted(order));
@@ -274,12 +276,10 @@ TEST_CASE("timers and wakes are heard though each turn takes a millisecond", "[f
         }
       }));
     }
-    const auto before = zsync::clock::now();
     auto sleeper = own.spawn([&] {
       for (int i = 0; i < 5; ++i) this_fiber::sleep_for(1ms);
     });
     CHECK(sleeper.join_for(10s));
-    CHECK(zsync::clock::now() - before < 5s);
     stop = true;
   });
 }
@@ -294,7 +294,7 @@ TEST_CASE("a worker that computes loses its newborns to the others", "[fairness]
         std::vector<zsync::fiber<void>> all;
         for (int i = 0; i < children; ++i) all.push_back(zsync::spawn([&] { ++ran; }));
         // No wait from here on: only another worker can run them.
-        const auto until = zsync::clock::now() + 3s;
+        const auto until = zsync::clock::now() + 10s;
         while (ran < children && zsync::clock::now() < until) {
         }
         return ran == children;
@@ -325,7 +325,7 @@ TEST_CASE("started fibers that may be stolen leave a blocked worker", "[fairness
     while (started < 8) this_fiber::sleep_for(1ms);
     for (const auto& one : wakers) one.wake();
     this_fiber::yield();  // until here those of this worker could not be shared
-    const auto until = zsync::clock::now() + 3s;
+    const auto until = zsync::clock::now() + 10s;
     while (ran < 8 && zsync::clock::now() < until) {
     }
     return ran == 8;
@@ -337,12 +337,17 @@ TEST_CASE("work that is forked on one worker spreads to all", "[fairness]") {
   test::matrix(everything, [](const zsync::runtime_options& options) {
     if (options.workers == 1) return;
     zsync::runtime own(options);
-    own.block_on([] {
-      std::vector<zsync::fiber<void>> all;
-      for (int i = 0; i < 200; ++i) all.push_back(zsync::spawn([] { occupy(200us); }));
-      for (auto& one : all) one.join();
+    const bool spread = own.block_on([&own] {
+      // Others may have to wait for a processor before they can take any.
+      const auto until = zsync::clock::now() + 20s;
+      while (own.stats().newborns_stolen == 0 && zsync::clock::now() < until) {
+        std::vector<zsync::fiber<void>> all;
+        for (int i = 0; i < 200; ++i) all.push_back(zsync::spawn([] { occupy(200us); }));
+        for (auto& one : all) one.join();
+      }
+      return own.stats().newborns_stolen > 0;
     });
-    CHECK(own.stats().newborns_stolen > 0);
+    CHECK(spread);
   });
 }
 

@@ -362,7 +362,7 @@ TEST_CASE("a placed fiber never leaves its worker, though others are idle", "[fi
 }
 
 TEST_CASE("fibers stay on their worker once they have started, unless they may be stolen", "[fiber]") {
-  test::matrix([](const zsync::runtime_options& options) {
+  test::matrix({.pinned_only = true}, [](const zsync::runtime_options& options) {
     zsync::runtime own(options);
     std::atomic<int> strayed{0};
     std::vector<zsync::fiber<void>> all;
@@ -403,7 +403,7 @@ TEST_CASE("stacks have the size asked for", "[fiber]") {
 }
 
 TEST_CASE("errno belongs to the fiber", "[fiber]") {
-  test::in_fiber([] {
+  test::in_fiber({.pinned_only = true}, [] {
     const auto keeps = [](int value) {
       errno = value;
       for (int i = 0; i < 10; ++i) {

@@ -48,7 +48,7 @@ TEST_CASE("a fiber that begins while the runtime ends begins cancelled", "[runti
       }
     });
     wait_for(parked);
-    CHECK(own.shutdown(2s));
+    CHECK(own.shutdown(20s));
     CHECK(late_cancelled);
     one.join();
     late.cancel();
@@ -88,7 +88,7 @@ TEST_CASE("a fiber that moves between two workers' sweeps is cancelled all the s
     });
     wait_for(started);
     bool ended = false;
-    std::thread ending([&] { ended = own.shutdown(5s); });
+    std::thread ending([&] { ended = own.shutdown(20s); });
     std::this_thread::sleep_for(20ms);  // until the runtime is ending
     release_first = true;
     wait_for(moved);

@@ -52,9 +52,40 @@ std::vector<unsigned> chosen_workers() {
   return chosen;
 }
 
-std::string describe(const runtime_options& options) {
+// How fibers stay or move: the policies, and `migrating`, where every wake moves a fiber that may be moved.
+struct movement {
+  std::string_view name;
+  scheduling policy;
+  bool forced;
+};
+
+constexpr movement pinned{"pinned", scheduling::pinned, false};
+constexpr movement work_stealing{"work stealing", scheduling::work_stealing, false};
+constexpr movement migrating{"migrating", scheduling::work_stealing, true};
+
+std::vector<movement> chosen_movements(const axes& vary) {
+  if (vary.pinned_only) return {pinned};
+  const std::vector<std::string> wanted = listed_in("ZSYNC_TEST_POLICIES");
+  if (wanted.empty()) return vary.policies ? std::vector{pinned, work_stealing} : std::vector{pinned};
+  std::vector<movement> chosen;
+  for (const std::string& text : wanted) {
+    if (text == "pinned") {
+      chosen.push_back(pinned);
+    } else if (text == "work_stealing") {
+      chosen.push_back(work_stealing);
+    } else if (text == "migrating") {
+      chosen.push_back(migrating);
+    } else {
+      throw std::runtime_error("ZSYNC_TEST_POLICIES: '" + text +
+                               "' is not one of pinned, work_stealing and migrating");
+    }
+  }
+  return chosen;
+}
+
+std::string describe(const runtime_options& options, const movement& how) {
   return std::string(to_string(options.backend)) + ", " + std::to_string(options.workers) +
-         (options.workers == 1 ? " worker, " : " workers, ") + std::string(to_string(options.policy));
+         (options.workers == 1 ? " worker, " : " workers, ") + std::string(how.name);
 }
 
 }  // namespace
@@ -75,18 +106,18 @@ std::vector<combination> combinations(axes vary) {
   const std::vector<io_backend> backends =
       vary.backends ? chosen_backends() : std::vector{io_backend::automatic};
   const std::vector<unsigned> counts = vary.workers ? chosen_workers() : std::vector{1U};
-  std::vector<scheduling> policies{scheduling::pinned};
-  if (vary.policies) policies.push_back(scheduling::work_stealing);
+  const std::vector<movement> movements = chosen_movements(vary);
 
   std::vector<combination> all;
   for (const io_backend backend : backends) {
     for (const unsigned workers : counts) {
-      for (const scheduling policy : policies) {
+      for (const movement& how : movements) {
         combination one;
         one.options.backend = backend;
         one.options.workers = workers;
-        one.options.policy = policy;
-        one.name = describe(one.options);
+        one.options.policy = how.policy;
+        one.options.force_migration = how.forced;
+        one.name = describe(one.options, how);
         all.push_back(std::move(one));
       }
     }

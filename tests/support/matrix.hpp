@@ -10,6 +10,8 @@
 // each, no descriptor may be open that was not open before.
 //
 // ZSYNC_TEST_BACKENDS=epoll,io_uring and ZSYNC_TEST_WORKERS=1,4 in the environment narrow the choice.
+// ZSYNC_TEST_POLICIES=pinned,work_stealing,migrating replaces it, also for tests that do not ask for
+// policies; under the last one every wake moves a fiber to another worker (runtime_options::force_migration).
 #pragma once
 
 #include "support/catch.hpp"
@@ -31,6 +33,10 @@ struct axes {
   bool workers = true;    // one, and several
   bool backends = true;   // each that this machine has; otherwise `automatic`
   bool policies = false;  // pinned and work stealing; otherwise pinned
+
+  // Whatever the environment says: the test reads errno or another thread-local after a wait, which is not
+  // for fibers that move, or means the order in which one worker runs its fibers.
+  bool pinned_only = false;
 };
 
 struct combination {

@@ -29,6 +29,24 @@ TEST_CASE("a list in the environment narrows the combinations, and a bad one is 
   REQUIRE(unsetenv("ZSYNC_TEST_BACKENDS") == 0);
 }
 
+TEST_CASE("a list of policies in the environment is for all tests but those that need pinned fibers",
+          "[support]") {
+  REQUIRE(setenv("ZSYNC_TEST_POLICIES", "work_stealing,migrating", 1) == 0);
+  std::set<bool> forced;
+  for (const test::combination& one : test::combinations()) {
+    CHECK(one.options.policy == zsync::scheduling::work_stealing);
+    forced.insert(one.options.force_migration);
+  }
+  CHECK(forced.size() == 2);
+  for (const test::combination& one : test::combinations({.pinned_only = true})) {
+    CHECK(one.options.policy == zsync::scheduling::pinned);
+    CHECK_FALSE(one.options.force_migration);
+  }
+  REQUIRE(setenv("ZSYNC_TEST_POLICIES", "stealing", 1) == 0);
+  CHECK_THROWS(test::combinations());
+  REQUIRE(unsetenv("ZSYNC_TEST_POLICIES") == 0);
+}
+
 TEST_CASE("a descriptor that was left open is reported with what it refers to", "[support]") {
   const test::descriptor_map before = test::open_descriptors();
   const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
