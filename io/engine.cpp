@@ -1,9 +1,11 @@
 #include <zsync/fiber/control.hpp>
+#include <zsync/io/backends.hpp>
 #include <zsync/io/engine.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/wait.hpp>
 #include <zsync/sched/worker.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <system_error>
@@ -17,18 +19,42 @@ constexpr io_backend readiness_backend = io_backend::epoll;
 constexpr io_backend readiness_backend = io_backend::kqueue;
 #endif
 
+#if ZSYNC_HAS_IO_URING
 void say_once(int obstacle) noexcept {
   static std::atomic_flag said;
   if (said.test_and_set()) return;
   const std::string why = std::generic_category().message(obstacle);
   std::fprintf(stderr, "zsync: io_uring is not available here (%s); using epoll\n", why.c_str());
 }
+#endif
 
 [[noreturn]] void unavailable(io_backend asked) {
   throw std::system_error(error::backend_unavailable, std::string(to_string(asked)));
 }
 
 }  // namespace
+}  // namespace zsync::detail
+
+namespace zsync {
+
+std::span<const io_backend> built_backends() noexcept {
+  static constexpr std::array built {
+#if ZSYNC_HAS_IO_URING
+    io_backend::io_uring,
+#endif
+#if defined(__linux__)
+        io_backend::epoll,
+#endif
+#if ZSYNC_HAS_KQUEUE
+        io_backend::kqueue,
+#endif
+  };
+  return built;
+}
+
+}  // namespace zsync
+
+namespace zsync::detail {
 
 io_backend choose_backend(io_backend asked) {
   switch (asked) {

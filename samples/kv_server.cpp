@@ -134,6 +134,13 @@ class kv_server final : public tcp_server {
  public:
   kv_server() : tcp_server(6380) {}
 
+  void add_options(CLI::App& command) override {
+    tcp_server::add_options(command);
+    std::string names;
+    for (const auto& [name, how] : commands) names += ' ' + name;
+    command.footer("Commands, as Redis has them:" + names + "\nTry `redis-cli -p 6380 set greeting hello`.");
+  }
+
   void serve(zsync::tcp_stream& peer) override {
     resp_parser input;
     resp_writer reply;

@@ -21,6 +21,11 @@ class port_scan final : public sample {
     add_count(command, "--last", last_, 1, 65535, "The last port to try");
     add_count(command, "-c,--concurrency", concurrency_, 1, 10'000, "Ports tried at the same time");
     add_duration(command, "--timeout", timeout_, "How long to wait for a port's answer");
+    command.parse_complete_callback([this] {
+      if (first_ <= last_) return;
+      throw CLI::ValidationError("--first",
+                                 count_text(first_) + " is above --last, which is " + count_text(last_));
+    });
   }
 
   void run(zsync::runtime&) override {

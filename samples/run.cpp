@@ -1,12 +1,16 @@
 // zsync-run: launches the samples. `zsync-run list` names them.
 #include "common/arguments.hpp"
+#include "common/command_line.hpp"
 #include "common/interrupt.hpp"
 #include "common/runtime_flags.hpp"
-#include "common/suggest.hpp"
 #include "sample.hpp"
+
+#include <zsync/io/backends.hpp>
 
 #include <algorithm>
 #include <iostream>
+#include <span>
+#include <sstream>
 #include <vector>
 
 namespace samples {
@@ -39,10 +43,25 @@ void check_name(const std::vector<std::string>& words) {
   std::vector<std::string> names{"list", "help"};
   for (const auto& entry : catalogue()) names.push_back(entry.name);
   if (std::find(names.begin(), names.end(), name) != names.end()) return;
-  const auto close = closest(name, names);
-  throw usage_problem{
-      "there is no sample '" + name + "'" +
-      (close.empty() ? "; `zsync-run list` shows them all" : "; did you mean '" + close + "'?")};
+  const auto near = suggestion(name, names);
+  throw usage_problem{"there is no sample '" + name + "'" +
+                      (near.empty() ? "; `zsync-run list` shows them all" : near)};
+}
+
+[[noreturn]] void refuse(const std::string& name, const std::string& why) {
+  throw usage_problem{name + ": " + why + "; see `zsync-run " + name + " --help`"};
+}
+
+std::string version() {
+  std::ostringstream text;
+  text << "zsync " << ZSYNC_VERSION;
+  const char* before = "\n  backends   ";
+  for (const zsync::io_backend backend : zsync::built_backends()) {
+    text << before << zsync::to_string(backend);
+    before = ", ";
+  }
+  text << "\n  compiler   " << ZSYNC_COMPILER << "\n  libraries  " << ZSYNC_LIBRARIES;
+  return text.str();
 }
 
 // Runs `program` in a fiber until it ends or is interrupted, which is how servers end.
@@ -84,30 +103,36 @@ int parse_and_launch(const std::vector<std::string>& words) {
   CLI::App app("Runs the samples of zsync.", "zsync-run");
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
-  app.add_subcommand("list", "Names the samples, with a line each");
-  app.set_version_flag("--version", "zsync " ZSYNC_VERSION ", built by " ZSYNC_COMPILER);
+  app.add_subcommand("list", "Names the samples, with a line each")->allow_extras();
+  app.set_version_flag("--version", version(), "Say what this was built from, and exit");
 
   runtime_flags flags;
   std::vector<std::unique_ptr<sample>> programs;
   for (const auto& entry : catalogue()) {
-    CLI::App* command = app.add_subcommand(entry.name, entry.summary)->group("Samples");
+    CLI::App* command = app.add_subcommand(entry.name, entry.summary)->group("Samples")->allow_extras();
     programs.push_back(entry.make());
     programs.back()->add_options(*command);
     flags.add_to(*command);
   }
   // Last, because subcommands would inherit it.
   app.footer("`zsync-run NAME --help` shows the options of a sample.");
+  const std::string& name = words[0];  // of a sample, or `list`, or an option: check_name() saw to it
+  const auto asked =
+      app.get_subcommands([&](const CLI::App* command) { return command->get_name() == name; });
+  if (!asked.empty()) {
+    const auto unknown = unknown_option(*asked[0], std::span(words).subspan(1));
+    if (!unknown.empty()) refuse(name, unknown);
+  }
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 wants them so
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    const std::string& name = words[0];  // of a sample, or `list`: check_name() saw to it
-    throw usage_problem{name + ": " + error.what() + "; see `zsync-run " + name + " --help`"};
+    refuse(name, error.what());
   }
+  if (const auto surplus = surplus_argument(*asked[0]); !surplus.empty()) refuse(name, surplus);
   for (std::size_t i = 0; i != programs.size(); ++i) {
-    const auto& name = catalogue()[i].name;
-    if (app.got_subcommand(name)) return launch(name, *programs[i], flags);
+    if (catalogue()[i].name == name) return launch(name, *programs[i], flags);
   }
   return list();
 }

@@ -131,6 +131,17 @@ configure() {
   mv "$directory.log" "$directory/configure.log"
 }
 
+# add_tests DIRECTORY. Where scripts/run has configured it, which needs none of the tests.
+add_tests() {
+  if grep -q '^ZSYNC_TESTS:BOOL=OFF$' "$1/CMakeCache.txt"; then
+    say "configure ${1#"$root"/} with the tests"
+    cmake -S "$root" -B "$1" -DZSYNC_TESTS=ON >"$1/configure.log" 2>&1 || {
+      cat "$1/configure.log" >&2
+      die "cmake failed"
+    }
+  fi
+}
+
 # build DIRECTORY [targets]
 build() {
   local directory=$1 targets=()

@@ -97,14 +97,18 @@ CLI::Option* add_size(CLI::App& command, const std::string& name, std::uint64_t&
 
 CLI::Option* add_duration(CLI::App& command, const std::string& name, std::chrono::nanoseconds& value,
                           const std::string& help) {
-  const auto parse = [&value, name](const std::string& text) {
+  const bool may_be_zero = value.count() == 0;
+  const auto parse = [&value, name, may_be_zero](const std::string& text) {
     const auto [digits, unit] = split_unit(text);
     const auto parsed = number<double>(digits);
-    const double seconds = parsed.value_or(0) * unit_of_duration(unit);
-    if (!(seconds > 0) || seconds > 1e9) refuse(name, text, "a duration, such as 5, 250ms or 1.5m");
+    const double factor = unit_of_duration(unit);
+    const double seconds = parsed.value_or(0) * factor;
+    const bool zero = may_be_zero && parsed == 0.0 && factor > 0;
+    if ((!(seconds > 0) && !zero) || seconds > 1e9)
+      refuse(name, text, "a duration, such as 5, 250ms or 1.5m");
     value = std::chrono::nanoseconds{std::llround(seconds * 1e9)};
   };
-  return add(command, name, help, "SECONDS", duration_text(value), parse);
+  return add(command, name, help, "DURATION", value.count() == 0 ? "0" : duration_text(value), parse);
 }
 
 CLI::Option* add_address(CLI::App& command, const std::string& name, zsync::socket_address& value,

@@ -23,7 +23,7 @@ CLI::Option* add_count(CLI::App& command, const std::string& name, std::uint64_t
 CLI::Option* add_size(CLI::App& command, const std::string& name, std::uint64_t& value, std::uint64_t least,
                       std::uint64_t most, const std::string& help);
 
-// 250ms, 1.5s, 2m; a bare number is seconds.
+// 250ms, 1.5s, 2m; a bare number is seconds. It may be 0 where that is what `value` holds now.
 CLI::Option* add_duration(CLI::App& command, const std::string& name, std::chrono::nanoseconds& value,
                           const std::string& help);
 

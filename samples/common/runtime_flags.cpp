@@ -3,19 +3,22 @@
 #include "common/arguments.hpp"
 #include "common/text.hpp"
 
+#include <zsync/io/backends.hpp>
+
 #include <iostream>
+#include <utility>
+#include <vector>
 
 namespace samples {
 
 void runtime_flags::add_to(CLI::App& command) {
   using zsync::io_backend;
   using zsync::scheduling;
-  add_choice(command, "--backend", options_.backend,
-             {{"automatic", io_backend::automatic},
-              {"io_uring", io_backend::io_uring},
-              {"epoll", io_backend::epoll},
-              {"kqueue", io_backend::kqueue}},
-             "How to wait for the kernel")
+  std::vector<std::pair<std::string, io_backend>> backends{{"automatic", io_backend::automatic}};
+  for (const io_backend backend : zsync::built_backends()) {
+    backends.emplace_back(std::string(zsync::to_string(backend)), backend);
+  }
+  add_choice(command, "--backend", options_.backend, std::move(backends), "How to wait for the kernel")
       ->group("Runtime");
   add_count(command, "--workers", workers_, 0, 1024, "Threads that run fibers; 0: as many as there are CPUs")
       ->group("Runtime");

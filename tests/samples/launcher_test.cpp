@@ -2,6 +2,8 @@
 #include "support/catch.hpp"
 #include "support/subprocess.hpp"
 
+#include <zsync/io/backends.hpp>
+
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -35,7 +37,13 @@ TEST_CASE("help is --help, of the whole or of a sample, and --version names what
   const child_result of_one = zsync_run({"help", "echo-server"});
   CHECK(of_one.exit_code == 0);
   CHECK(of_one.out == zsync_run({"echo-server", "--help"}).out);
-  CHECK_THAT(zsync_run({"--version"}).out, Catch::Matchers::StartsWith("zsync 0."));
+  const child_result version = zsync_run({"--version"});
+  CHECK(version.exit_code == 0);
+  CHECK_THAT(version.out, Catch::Matchers::StartsWith("zsync 0."));
+  for (const char* part :
+       {"\n  backends   ", "epoll", "\n  compiler   ", "\n  libraries  Boost.Context 1."}) {
+    CHECK_THAT(version.out, Catch::Contains(part));
+  }
 }
 
 TEST_CASE("list names each sample with a line", "[launcher]") {
@@ -64,19 +72,48 @@ TEST_CASE("an unknown sample gets one line, with a suggestion if one is near", "
   check_refused({}, "zsync-run list");
 }
 
+TEST_CASE("an unknown option gets a suggestion if one is near, before its value is misunderstood",
+          "[launcher]") {
+  check_refused({"demo", "--backnd", "epoll"},
+                "demo: there is no option '--backnd'; did you mean '--backend'?");
+  check_refused({"echo-client", "--conections=5", "localhost:1"}, "did you mean '--connections'?");
+  check_refused({"echo-client", "--conections", "5", "localhost:1"}, "did you mean '--connections'?");
+  check_refused({"echo-client", "-x5", "localhost:1"}, "there is no option '-x'");
+}
+
+TEST_CASE("only backends that are built in are offered", "[launcher]") {
+  const std::string help = zsync_run({"demo", "--help"}).out;
+  std::string offered = "automatic";
+  for (const zsync::io_backend backend : zsync::built_backends()) {
+    offered += ", " + std::string(zsync::to_string(backend));
+    CHECK_THAT(zsync_run({"--version"}).out, Catch::Contains(std::string(zsync::to_string(backend))));
+  }
+  CHECK_THAT(help, Catch::Contains(": " + offered + "\n"));
+  check_refused({"demo", "--backend", "select"}, "'select' is none of " + offered + ";");
+}
+
+TEST_CASE("kv-server's help names the commands that it understands", "[launcher][kv-server]") {
+  const std::string help = zsync_run({"kv-server", "--help"}).out;
+  for (const char* command : {" append ", " get ", " incrby ", " set\n"})
+    CHECK_THAT(help, Catch::Contains(command));
+}
+
 TEST_CASE("wrong options get one line that says which and why", "[launcher]") {
   check_refused({"demo", "--workers", "0x"}, "--workers: '0x' is not a whole number");
   check_refused({"demo", "--workers", "-1"}, "--workers: '-1' is not a whole number");
   check_refused({"demo", "--workers", "99999999999999999999"}, "--workers");
   check_refused({"demo", "--workers"}, "--workers");
-  check_refused({"demo", "--backend", "select"},
-                "--backend: 'select' is none of automatic, io_uring, epoll, kqueue");
+  check_refused({"demo", "--backend", "select"}, "--backend: 'select' is none of automatic, ");
   check_refused({"demo", "--scheduling", "fair"}, "--scheduling: 'fair' is none of pinned, work_stealing");
   check_refused({"demo", "--stack-size", "64Q"}, "--stack-size: '64Q' is not a size");
   check_refused({"demo", "--stack-size", "-1"}, "--stack-size: '-1' is not a size");
   check_refused({"demo", "--stack-size", "999999999999G"}, "--stack-size");
-  check_refused({"demo", "--nonsense"}, "--nonsense");
-  check_refused({"demo", "surplus"}, "surplus");
+  check_refused({"demo", "--nonsense"}, "demo: there is no option '--nonsense'; see `zsync-run demo --help`");
+  check_refused({"demo", "one", "two"}, "demo: there is no place for 'one'; see `zsync-run demo --help`");
+  check_refused({"list", "one"}, "list: there is no place for 'one'");
+  check_refused({"port-scan", "localhost", "--first", "9", "--last", "3"},
+                "--first: 9 is above --last, which is 3");
+  check_refused({"http-server", "--delay", "text"}, "--delay: 'text' is not a duration, such as ");
   check_refused({"demo", "--seconds", "-3"}, "--seconds: '-3' is not a duration");
   check_refused({"echo-client"}, "echo-client: server is required; see `zsync-run echo-client --help`");
   check_refused({"--workers", "2", "demo"}, "the name of a sample comes first");
