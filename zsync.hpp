@@ -34,6 +34,7 @@
 #include <zsync/channel/watch.hpp>
 #include <zsync/channel/when_all.hpp>
 #include <zsync/channel/when_any.hpp>
+#include <zsync/io/backends.hpp>
 #include <zsync/io/buffer.hpp>
 #include <zsync/io/buffered.hpp>
 #include <zsync/io/copy.hpp>
