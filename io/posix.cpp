@@ -7,7 +7,7 @@
 #include <zsync/io/poll.hpp>
 #include <zsync/io/portable.hpp>
 #include <zsync/io/posix.hpp>
-#include <zsync/sched/worker.hpp>
+#include <zsync/io/posix_call.hpp>
 
 #include <fcntl.h>
 #include <sys/time.h>
@@ -31,31 +31,7 @@ using detail::op;
 using detail::op_kind;
 using detail::perform;
 using detail::wait_kind;
-
-bool inside() noexcept { return detail::current_fiber() != nullptr; }
-
-int to_errno(std::error_code ec) noexcept {
-  if (ec == error::closed) return EBADF;
-  if (ec == std::errc::operation_canceled) return ECANCELED;
-  if (ec == std::errc::timed_out) return ETIMEDOUT;
-  return ec.category() == std::system_category() || ec.category() == std::generic_category() ? ec.value()
-                                                                                             : EIO;
-}
-
-ssize_t failed(int error) noexcept {
-  errno = error;
-  return -1;
-}
-
-// As libc's, these calls do not throw: f() is one, or a part of one.
-template <class F>
-auto without_throwing(F f) noexcept -> decltype(f()) {
-  try {
-    return f();
-  } catch (const std::bad_alloc&) {
-    return static_cast<decltype(f())>(failed(ENOMEM));
-  }
-}
+using namespace detail_;
 
 // Held while the mode of a descriptor is changed for the time of a call, and while it is asked for.
 std::mutex& mode_lock(int fd) noexcept {
@@ -99,18 +75,6 @@ clock::rep socket_timeout(int fd, direction side) noexcept {
   }
   return (std::chrono::seconds{t.tv_sec} + std::chrono::microseconds{t.tv_usec}) /
          std::chrono::nanoseconds{1};
-}
-
-// After a call that did not wait: once in a while others get a turn, so that a fast peer, or a fiber that
-// looks again and again, does not own the worker. Hands the result on, and leaves errno alone.
-template <class T>
-T without_waiting(T result) {
-  if (!detail::current_engine()->hogs()) [[likely]]
-    return result;
-  const int error = errno;
-  detail::current_worker()->yield();
-  errno = error;
-  return result;
 }
 
 // Waits for what did not go at once.
@@ -185,12 +149,6 @@ std::int64_t accept_if_ready(op& o) noexcept {
 bool wait_until(deadline until, std::error_code& ec) {
   ec = detail::pause(until.remaining());
   return !ec;
-}
-
-// More seconds than the clock can count are never over.
-deadline after(std::time_t seconds, std::chrono::nanoseconds rest) {
-  const deadline whole = deadline::after(std::chrono::seconds{seconds});
-  return whole.is_never() ? whole : deadline{detail::saturated_sum(whole.time(), rest)};
 }
 
 }  // namespace
@@ -417,16 +375,19 @@ int close(int fd) {
 
 // ---- readiness ----
 
-int poll(pollfd* set, nfds_t count, int timeout) {
-  if (!inside()) return ::poll(set, count, timeout);
-  if (timeout == 0) return without_waiting(kernel::poll(set, count, timeout));
+int detail_::poll_until(pollfd* set, nfds_t count, deadline until) {
   std::error_code ec;
-  const deadline until =
-      timeout < 0 ? deadline::never() : deadline::after(std::chrono::milliseconds{timeout});
   return without_throwing([&] {
     const int n = detail::poll_many({set, count}, until, ec);
     return without_waiting(ec ? static_cast<int>(failed(to_errno(ec))) : n);
   });
+}
+
+int poll(pollfd* set, nfds_t count, int timeout) {
+  if (!inside()) return ::poll(set, count, timeout);
+  if (timeout == 0) return without_waiting(kernel::poll(set, count, 0));
+  return poll_until(set, count,
+                    timeout < 0 ? deadline::never() : deadline::after(std::chrono::milliseconds{timeout}));
 }
 
 namespace {
@@ -514,13 +475,16 @@ unsigned sleep(unsigned seconds) {
 
 // ---- names ----
 
-int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
-  if (!inside()) return ::getaddrinfo(node, service, hints, result);
+namespace {
+
+// What libc has no other way to do than to block: `call` returns a code of its own.
+template <class F>
+int on_helper(F call) {
   std::error_code ec;
   int status = 0;
   try {
     detail::offload(ec, [&] {
-      status = ::getaddrinfo(node, service, hints, result);
+      status = call();
       return 0;
     });
   } catch (const std::bad_alloc&) {
@@ -529,6 +493,21 @@ int getaddrinfo(const char* node, const char* service, const addrinfo* hints, ad
   if (!ec) return status;
   errno = to_errno(ec);
   return EAI_SYSTEM;
+}
+
+}  // namespace
+
+int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
+  if (!inside()) return ::getaddrinfo(node, service, hints, result);
+  return on_helper([&] { return ::getaddrinfo(node, service, hints, result); });
+}
+
+int getnameinfo(const sockaddr* address, socklen_t length, char* host, socklen_t host_size, char* service,
+                socklen_t service_size, int flags) {
+  const auto look_up = [&] {
+    return ::getnameinfo(address, length, host, host_size, service, service_size, flags);
+  };
+  return inside() ? on_helper(look_up) : look_up();
 }
 
 }  // namespace zsync::posix

@@ -6,11 +6,13 @@
 // wait; SO_RCVTIMEO and SO_SNDTIMEO hold; writes to a blocking descriptor go on until all is written;
 // MSG_PEEK waits, MSG_WAITALL goes on, on streams (of recvmsg() until control data come). Different: never
 // EINTR, never SIGPIPE; ECANCELED in a cancelled fiber, ETIMEDOUT once a deadline scope has expired, ENOMEM
-// for want of memory, which is a bad_alloc elsewhere.
+// for want of memory, which is a bad_alloc elsewhere. Signal masks are threads', so that of ppoll() and
+// pselect() is left as it is.
 #pragma once
 
 #include <netdb.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -36,6 +38,12 @@ ssize_t recvmsg(int fd, msghdr* message, int flags);
 ssize_t send(int fd, const void* buffer, std::size_t size, int flags);
 ssize_t sendto(int fd, const void* buffer, std::size_t size, int flags, const sockaddr* to, socklen_t length);
 ssize_t sendmsg(int fd, const msghdr* message, int flags);
+#if !defined(__APPLE__)
+// Waits until all have come, one with MSG_WAITFORONE, or the time is over, for which libc waits for another
+// message: EAGAIN if there is none by then.
+int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout);
+int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags);
+#endif
 
 int accept(int fd, sockaddr* address, socklen_t* length);
 int accept4(int fd, sockaddr* address, socklen_t* length, int flags);
@@ -46,12 +54,20 @@ int connect(int fd, const sockaddr* address, socklen_t length);
 int close(int fd);
 
 int poll(pollfd* set, nfds_t count, int timeout);
+int ppoll(pollfd* set, nfds_t count, const timespec* timeout, const sigset_t* mask);
 int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout);
+int pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout,
+            const sigset_t* mask);
 
 unsigned sleep(unsigned seconds);
 int usleep(useconds_t microseconds);
 int nanosleep(const timespec* duration, timespec* remaining);
+// Returns the error, as libc's does. The real-time and the monotonic clock, and those of the system that are
+// like them; a real-time clock that is set forward meanwhile is not noticed.
+int clock_nanosleep(clockid_t clock, int flags, const timespec* time, timespec* remaining);
 
 int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result);
+int getnameinfo(const sockaddr* address, socklen_t length, char* host, socklen_t host_size, char* service,
+                socklen_t service_size, int flags);
 
 }  // namespace zsync::posix

@@ -1,0 +1,147 @@
+// Calls of zsync::posix that are made of others of them.
+#include <zsync/io/portable.hpp>
+#include <zsync/io/posix.hpp>
+#include <zsync/io/posix_call.hpp>
+#include <zsync/sched/scope.hpp>
+
+#include <algorithm>
+
+namespace zsync::posix {
+namespace {
+
+using namespace detail_;
+
+bool is_time(const timespec& t) noexcept {
+  return t.tv_sec >= 0 && t.tv_nsec >= 0 && t.tv_nsec <= 999'999'999;
+}
+
+deadline after(const timespec& t) { return detail_::after(t.tv_sec, std::chrono::nanoseconds{t.tv_nsec}); }
+
+timespec what_is_left(deadline until) noexcept {
+  const auto left = until.remaining().count();
+  return {static_cast<time_t>(left / 1'000'000'000), static_cast<long>(left % 1'000'000'000)};
+}
+
+bool is_before(const timespec& a, const timespec& b) noexcept {
+  return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+}
+
+// `a` is not before `b`.
+timespec difference(const timespec& a, const timespec& b) noexcept {
+  const bool borrow = a.tv_nsec < b.tv_nsec;
+  return {a.tv_sec - b.tv_sec - (borrow ? 1 : 0), a.tv_nsec - b.tv_nsec + (borrow ? 1'000'000'000 : 0)};
+}
+
+// Those of processes and threads only count while these run.
+bool passes_by_itself(clockid_t clock) noexcept {
+  return clock != CLOCK_PROCESS_CPUTIME_ID && clock != CLOCK_THREAD_CPUTIME_ID && clock >= 0;
+}
+
+#if defined(TIMER_ABSTIME)
+constexpr int timer_absolute = TIMER_ABSTIME;
+#else
+constexpr int timer_absolute = 1;
+#endif
+
+#if !defined(__APPLE__)
+bool is_stream(int fd) noexcept {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+bool must_wait() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK; }
+
+// How many messages went; if none did, errno says why.
+int outcome(unsigned done, unsigned count) noexcept {
+  return done != 0 || count == 0 ? static_cast<int>(done) : -1;
+}
+#endif
+
+}  // namespace
+
+#if !defined(__APPLE__)
+
+int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
+  if (!inside()) return static_cast<int>(::recvmmsg(fd, messages, count, flags, timeout));
+  if (timeout != nullptr && !is_time(*timeout)) return static_cast<int>(failed(EINVAL));
+  const deadline until = timeout == nullptr ? deadline::never() : after(*timeout);
+  const deadline_scope in_time(until);
+  const bool one_will_do = (flags & MSG_WAITFORONE) != 0;
+  const int each = flags & ~MSG_WAITFORONE;
+  unsigned done = 0;
+  while (done != count && !(done != 0 && (one_will_do || until.has_passed()))) {
+    const int n = detail::receive_messages(fd, messages + done, count - done, each | MSG_DONTWAIT);
+    if (n < 0 && !must_wait()) break;
+    if (n > 0) done += static_cast<unsigned>(n);
+    if (done == count || (done != 0 && one_will_do)) break;
+
+    const ssize_t size = posix::recvmsg(fd, &messages[done].msg_hdr, each);
+    if (size < 0) {
+      if (errno == ETIMEDOUT && until.has_passed()) errno = EAGAIN;
+      break;
+    }
+    messages[done++].msg_len = static_cast<unsigned>(size);
+  }
+  if (timeout != nullptr && !until.is_never()) *timeout = what_is_left(until);
+  return without_waiting(outcome(done, count));
+}
+
+int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  if (!inside()) return static_cast<int>(::sendmmsg(fd, messages, count, flags));
+  // Of a stream's message a part may go, and the rest must before the next.
+  const bool several_at_once = !is_stream(fd);
+  unsigned done = 0;
+  while (done != count) {
+    if (several_at_once) {
+      const int n =
+          detail::send_messages(fd, messages + done, count - done, flags | MSG_DONTWAIT | detail::no_sigpipe);
+      if (n < 0 && !must_wait()) break;
+      if (n > 0) done += static_cast<unsigned>(n);
+      if (done == count) break;
+    }
+    const ssize_t size = posix::sendmsg(fd, &messages[done].msg_hdr, flags);
+    if (size < 0) break;
+    messages[done++].msg_len = static_cast<unsigned>(size);
+  }
+  return without_waiting(outcome(done, count));
+}
+
+#endif
+
+int ppoll(pollfd* set, nfds_t count, const timespec* timeout, const sigset_t* mask) {
+#if defined(__linux__)
+  if (!inside()) return ::ppoll(set, count, timeout, mask);
+#endif
+  if (timeout != nullptr && !is_time(*timeout)) return static_cast<int>(failed(EINVAL));
+  if (timeout != nullptr && timeout->tv_sec == 0 && timeout->tv_nsec == 0) return posix::poll(set, count, 0);
+  if (timeout == nullptr) return posix::poll(set, count, -1);
+  return poll_until(set, count, after(*timeout));
+}
+
+int pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout,
+            const sigset_t* mask) {
+  if (!inside()) return ::pselect(count, in, out, except, timeout, mask);
+  if (timeout == nullptr) return posix::select(count, in, out, except, nullptr);
+  if (!is_time(*timeout)) return static_cast<int>(failed(EINVAL));
+  timeval t{timeout->tv_sec, static_cast<suseconds_t>((timeout->tv_nsec + 999) / 1000)};  // never early
+  return posix::select(count, in, out, except, &t);
+}
+
+int clock_nanosleep(clockid_t clock, int flags, const timespec* time, timespec* remaining) {
+#if !defined(__APPLE__)
+  if (!inside()) return ::clock_nanosleep(clock, flags, time, remaining);
+#endif
+  timespec now{};
+  if (!is_time(*time) || ::clock_gettime(clock, &now) != 0) return EINVAL;
+  if (!passes_by_itself(clock)) return ENOTSUP;
+  if ((flags & timer_absolute) == 0) return posix::nanosleep(time, remaining) == 0 ? 0 : errno;
+  while (is_before(now, *time)) {
+    const timespec left = difference(*time, now);
+    if (posix::nanosleep(&left, nullptr) != 0) return errno;
+    ::clock_gettime(clock, &now);
+  }
+  return 0;
+}
+
+}  // namespace zsync::posix
