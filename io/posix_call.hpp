@@ -1,4 +1,4 @@
-// What the calls of zsync::posix have in common: libc's manners.
+// What the calls of zsync::posix have in common: libc's manners. Not a public header.
 #pragma once
 
 #include <zsync/io/engine.hpp>
