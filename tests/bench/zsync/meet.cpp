@@ -57,10 +57,13 @@ void buffered(bench::meter& m, int pairs) {
 void select_4(bench::meter& m) {
   const long n = m.scaled(1'000'000) / 4 * 4;
   std::vector<zsync::receiver<long>> from;
+  std::vector<zsync::sender<long>>
+      open;  // a channel that its producer had closed would be received from for ever
   std::vector<zsync::fiber<>> producers;
   for (int c = 0; c < 4; ++c) {
     auto [tx, rx] = zsync::channel<long>(0);
     from.push_back(rx);
+    open.push_back(tx);
     producers.emplace_back([tx = tx, n] {
       for (long i = 0; i < n / 4; ++i) tx.send(i);
     });
