@@ -57,9 +57,9 @@ class counter {
 
 // The order in which a worker picks: resumed fibers first in, first out; then newborns, youngest first; then
 // what it shares with others; then who yielded to newborns; then what it can steal; then it sleeps in its
-// poller. Once in `picks_a_turn` picks the oldest newborn, the inbox and who yielded get a turn, and about
-// every `pass_period` the timers and the kernel, so that nobody waits for ever behind fibers that keep each
-// other ready.
+// poller. Once in `picks_a_turn` picks a newborn, the inbox and who yielded get a turn, the oldest newborn
+// once in `turns_an_oldest` of these, and about every `pass_period` the timers and the kernel, so that nobody
+// waits for ever behind fibers that keep each other ready.
 class worker {
  public:
   worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io);
@@ -141,6 +141,7 @@ class worker {
   enum class afterwards : std::uint8_t { nothing, share, bury };
 
   static constexpr std::int32_t picks_a_turn = 16;
+  static constexpr std::int32_t turns_an_oldest = 64;
   static constexpr std::chrono::milliseconds nap{1};
   static constexpr std::uint64_t ids_at_once = 1024;
 
@@ -201,6 +202,7 @@ class worker {
   float_control floats_;         // the thread's, with which fibers begin
   std::int32_t turns_left_ = 1;  // until the clock is read; adapts to how long slices are
   std::int32_t turns_a_pass_ = 1;
+  std::int32_t turns_left_for_oldest_ = turns_an_oldest;
   clock::time_point now_{};
   deadline bound_;
   const std::atomic<bool>* told_ = nullptr;  // to return

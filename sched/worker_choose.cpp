@@ -45,11 +45,15 @@ fiber_control* worker::pick_here() noexcept {
   return yielded_.pop_front();
 }
 
-// Everybody whom the ready queue could keep waiting gets one place in it.
+// Each kind that the ready queue could keep waiting gets one place in it.
 void worker::take_turn() noexcept {
   picks_left_ = bounded_ ? 1 : picks_a_turn;
   empty_inbox();
-  if (fiber_control* const oldest = newborns_.take_oldest()) ready_.push_back(*oldest);
+  // Rarely the oldest: where fibers fork and join, it would begin another large branch of the tree.
+  const bool oldest = --turns_left_for_oldest_ <= 0;
+  if (oldest) turns_left_for_oldest_ = turns_an_oldest;
+  if (fiber_control* const newborn = oldest ? newborns_.take_oldest() : newborns_.pop_youngest())
+    ready_.push_back(*newborn);
   if (fiber_control* const shared = shared_.take_oldest()) ready_.push_back(*shared);
   if (fiber_control* const injected = owner_.take_injected()) ready_.push_back(*injected);
   ready_.take_all(yielded_);
