@@ -8,7 +8,10 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <optional>
+#include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -16,14 +19,12 @@ using zsync::test::matrix;
 
 namespace {
 
-// A name server for the tests: each name that begins with "known" has the addresses given, any other none. A
-// delay keeps look-ups under way for a while.
+// A name server for the tests: each name that begins with "known" has the addresses given, any other none.
 class name_server {
  public:
-  explicit name_server(std::vector<zsync::ip_address> addresses, std::chrono::milliseconds delay = 0ms)
+  explicit name_server(std::vector<zsync::ip_address> addresses)
       : socket_(zsync::udp_socket::bind(zsync::socket_address::parse("127.0.0.1:0"))),
         addresses_(std::move(addresses)),
-        delay_(delay),
         fiber_([this] { serve(); }) {}
   ~name_server() {
     socket_.close();
@@ -32,6 +33,9 @@ class name_server {
 
   [[nodiscard]] zsync::resolve_options options() const { return {.servers = {socket_.local_address()}}; }
   [[nodiscard]] int queries(int type) const { return type == 1 ? four_ : six_; }
+
+  // Keeps look-ups under way.
+  void hold_answers(bool hold) { holding_ = hold; }
 
  private:
   void serve() {
@@ -46,7 +50,7 @@ class name_server {
         return;
       }
       if (ec) return;
-      if (delay_ > 0ms) zsync::this_fiber::sleep_for(delay_);
+      while (holding_) zsync::this_fiber::sleep_for(1ms);
       const std::string reply = answer(std::string(query.data(), n));
       socket_.send_to(reply, from, ec);
     }
@@ -78,11 +82,22 @@ class name_server {
 
   zsync::udp_socket socket_;
   const std::vector<zsync::ip_address> addresses_;
-  const std::chrono::milliseconds delay_;
+  std::atomic<bool> holding_{false};
   std::atomic<int> four_{0};
   std::atomic<int> six_{0};
   zsync::fiber<void> fiber_;
 };
+
+// How many fibers of that name wait for something.
+std::size_t waiting(const zsync::runtime& in, const std::string& name) {
+  std::ostringstream dump;
+  in.dump(dump);
+  const std::string text = dump.str();
+  const std::string line = "'" + name + "': waiting, ";
+  std::size_t n = 0;
+  for (std::size_t at = 0; (at = text.find(line, at)) != std::string::npos; at += line.size()) ++n;
+  return n;
+}
 
 }  // namespace
 
@@ -126,28 +141,23 @@ TEST_CASE("a name server is asked, and a name it does not know is no such host",
 
 TEST_CASE("concurrent look-ups of one name are one", "[resolve]") {
   matrix([](const zsync::runtime_options& options) {
-    zsync::run(
-        [] {
-          const name_server server({zsync::ip_address::parse("192.0.2.7")}, 20ms);
-          std::vector<zsync::fiber<std::size_t>> asking;
-          for (int i = 0; i < 50; ++i) {
-            asking.push_back(
-                zsync::spawn([&] { return zsync::resolve("known.example", "1", server.options()).size(); }));
-          }
-          asking.front().cancel();  // whoever asked first does not take the others' answer with him
-          bool first_was_cancelled = false;
-          for (auto& one : asking) {
-            try {
-              const std::size_t found = one.join();
-              REQUIRE(found == 1);
-            } catch (const zsync::cancelled&) {
-              first_was_cancelled = true;
-            }
-          }
-          REQUIRE(first_was_cancelled);
-          REQUIRE(server.queries(1) == 1);
-        },
-        options);
+    zsync::runtime own(options);
+    std::optional<name_server> server;
+    own.block_on([&] { server.emplace(std::vector{zsync::ip_address::parse("192.0.2.7")}); });
+    server->hold_answers(true);
+    std::vector<zsync::fiber<std::size_t>> asking;
+    for (int i = 0; i < 50; ++i) {
+      asking.push_back(own.spawn(
+          {.name = "asks"}, [&] { return zsync::resolve("known.example", "1", server->options()).size(); }));
+    }
+    for (int i = 0; i < 1000 && waiting(own, "asks") < 50; ++i) std::this_thread::sleep_for(2ms);
+    REQUIRE(waiting(own, "asks") == 50);
+    asking.front().cancel();  // whoever asked first does not take the others' answer with him
+    REQUIRE_THROWS_AS(asking.front().join(), zsync::cancelled);
+    server->hold_answers(false);
+    for (std::size_t i = 1; i < asking.size(); ++i) REQUIRE(asking[i].join() == 1);
+    REQUIRE(server->queries(1) == 1);
+    own.block_on([&] { server.reset(); });
   });
 }
 

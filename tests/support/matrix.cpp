@@ -60,7 +60,7 @@ struct movement {
 };
 
 constexpr movement pinned{"pinned", scheduling::pinned, false};
-constexpr movement work_stealing{"work stealing", scheduling::work_stealing, false};
+constexpr movement work_stealing{"work_stealing", scheduling::work_stealing, false};
 constexpr movement migrating{"migrating", scheduling::work_stealing, true};
 
 std::vector<movement> chosen_movements(const axes& vary) {
