@@ -1,11 +1,10 @@
 #include <zsync/sched/helper_pool.hpp>
 
 #include <zsync/sched/signal_mask.hpp>
+#include <zsync/sched/thread_name.hpp>
 
 #include <chrono>
 #include <system_error>
-
-#include <pthread.h>
 
 namespace zsync::detail {
 namespace {
@@ -53,9 +52,7 @@ bool helper_pool::take_back(helper_job& job) noexcept {
 }
 
 void helper_pool::help() {
-#if defined(__linux__)
-  pthread_setname_np(pthread_self(), (name_.substr(0, 8) + "-helper").c_str());
-#endif
+  name_this_thread(name_, "helper");
   std::unique_lock hold(mutex_);
   for (bool idle_long = false; !idle_long;) {
     while (head_ != nullptr) {

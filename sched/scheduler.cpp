@@ -4,14 +4,13 @@
 #include <zsync/sched/dump.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/helper_pool.hpp>
+#include <zsync/sched/thread_name.hpp>
 
-#include <pthread.h>
-
-#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <latch>
 #include <mutex>
+#include <string>
 #include <thread>
 
 namespace zsync::detail {
@@ -22,14 +21,6 @@ runtime_options completed(runtime_options options) {
   options.backend = choose_backend(options.backend);
   options.stack_size = stack_pool::rounded(options.stack_size);
   return options;
-}
-
-void name_thread([[maybe_unused]] const std::string& name, [[maybe_unused]] unsigned index) noexcept {
-#if defined(__linux__)
-  char text[16];  // the kernel keeps 15 characters
-  std::snprintf(text, sizeof text, "%s-%u", name.c_str(), index);
-  pthread_setname_np(pthread_self(), text);
-#endif
 }
 
 }  // namespace
@@ -104,7 +95,7 @@ void scheduler::start(unsigned threads_from) {
 // A thread of ours: its root rests until the end, and meanwhile its worker runs fibers on any stack but the
 // root's.
 void scheduler::work(worker& w, start_line& line) noexcept {
-  name_thread(options_.name, w.index());
+  name_this_thread(options_.name, std::to_string(w.index()));
   try {
     w.enter();
   } catch (...) {

@@ -4,6 +4,7 @@
 #include <zsync/sched/sample.hpp>
 #include <zsync/sched/scheduler.hpp>
 #include <zsync/sched/signal_mask.hpp>
+#include <zsync/sched/thread_name.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -55,9 +56,7 @@ bool sentinel::all_asleep() const noexcept {
 }
 
 void sentinel::watch() noexcept {
-#if defined(__linux__)
-  pthread_setname_np(pthread_self(), (of_.options().name.substr(0, 6) + "-sentinel").c_str());
-#endif
+  name_this_thread(of_.options().name, "sentinel");
   const auto tick =
       std::max<std::chrono::nanoseconds>(threshold_ / looks_a_threshold, std::chrono::milliseconds{1});
   for (std::unique_lock hold(mutex_); !ending_;) {
