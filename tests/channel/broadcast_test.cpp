@@ -138,6 +138,63 @@ TEST_CASE("a watch shows the newest value", "[watch]") {
   });
 }
 
+// Throws when it is copied, as often as it is told to.
+struct reluctant {
+  static inline std::atomic<int> refusals = 0;
+
+  explicit reluctant(int v) : value(v) {}
+  reluctant(reluctant&&) = default;
+  reluctant(const reluctant& other) : value(other.value) { refuse(); }
+  reluctant& operator=(reluctant&&) = default;
+  reluctant& operator=(const reluctant& other) {
+    refuse();
+    value = other.value;
+    return *this;
+  }
+  ~reluctant() = default;
+
+  static void refuse() {
+    if (refusals == 0) return;
+    --refusals;
+    throw std::runtime_error("not this time");
+  }
+
+  int value;
+};
+
+TEST_CASE("a copy that throws leaves what was sent to be received again", "[broadcast][watch]") {
+  auto [tx, rx] = broadcast<reluctant>(4);
+  auto other = rx;
+  for (int i = 1; i <= 3; ++i) CHECK(tx.send(reluctant(i)));
+
+  reluctant into(0);
+  reluctant::refusals = 1;
+  CHECK_THROWS_AS(rx.recv(), std::runtime_error);
+  CHECK(rx.recv()->value == 1);
+  reluctant::refusals = 2;
+  CHECK_THROWS_AS(rx.try_recv(into), std::runtime_error);
+  CHECK_THROWS_AS(rx.recv_for(into, 1s), std::runtime_error);
+  CHECK(rx.try_recv(into) == channel_status::success);
+  CHECK(into.value == 2);
+  reluctant::refusals = 1;
+  const auto selects = [&, &rx = rx] {
+    int got = 0;
+    select(on_recv(rx, [&](std::optional<reluctant> m) { got = m->value; }));
+    return got;
+  };
+  CHECK_THROWS_AS(selects(), std::runtime_error);
+  CHECK(selects() == 3);
+  for (int i = 1; i <= 3; ++i) CHECK(other.recv()->value == i);  // the others have lost nothing by it
+  CHECK(rx.lost() + other.lost() == 0);
+
+  auto [set, seen] = watch(reluctant(1));
+  CHECK(set.send(reluctant(2)));
+  reluctant::refusals = 1;
+  CHECK_THROWS_AS(seen.get(), std::runtime_error);
+  CHECK(seen.has_changed());
+  CHECK(seen.get().value == 2);
+}
+
 TEST_CASE("a select receives from broadcasts and watches", "[select][broadcast][watch]") {
   over_workers([] {
     auto [tx, rx] = broadcast<int>(2);

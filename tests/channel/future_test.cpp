@@ -285,6 +285,29 @@ TEST_CASE("a promise may be destroyed as soon as its future is ready", "[future]
   });
 }
 
+TEST_CASE("a result whose move throws is none, and the promise can be given another", "[future]") {
+  over_workers([] {
+    promise<fragile> p;
+    auto f = p.get_future();
+    fragile::moves_left = 0;
+    CHECK_THROWS_AS(p.set_value(fragile(1)), std::string);
+    CHECK_FALSE(f.is_ready());
+    p.set_value(fragile(2));
+    CHECK(f.get().value == 2);
+
+    packaged_task<fragile()> task([] {
+      fragile made(3);
+      fragile::moves_left = 0;
+      return fragile(std::move(made));
+    });
+    auto failed = task.get_future();
+    task();
+    CHECK_THROWS_AS(failed.get(), std::string);
+    fragile::moves_left = -1;
+  });
+  CHECK(fragile::alive == 0);
+}
+
 TEST_CASE("promises and futures pass between runtimes and plain threads", "[future]") {
   runtime one({.workers = 1});
   runtime two({.workers = 1});

@@ -103,6 +103,46 @@ TEST_CASE("a writer that gives up lets in the readers behind it", "[shared_mutex
   });
 }
 
+TEST_CASE("readers get their turn among writers that come without end, and a writer among such readers",
+          "[shared_mutex]") {
+  over_workers([] {
+    shared_mutex m;
+    std::atomic<bool> stop{false};
+    // Three of a kind, of which two always wait or hold it.
+    const auto crowd = [&](auto make_guard) {
+      std::vector<fiber<>> all;
+      for (int i = 0; i < 3; ++i) {
+        all.push_back(spawn([&stop, make_guard] {
+          while (!stop) {
+            const auto guard = make_guard();
+            this_fiber::yield();
+          }
+        }));
+      }
+      return all;
+    };
+    const auto shared = [&m] { return std::shared_lock(m); };
+    const auto alone = [&m] { return std::unique_lock(m); };
+    const auto passes_through = [&](auto make_guard) {
+      for (int i = 0; i < 20; ++i) {
+        const auto guard = make_guard();
+        this_fiber::yield();
+      }
+    };
+    auto writers = crowd(alone);
+    let_others_wait();
+    passes_through(shared);  // for ever, if they are passed over
+    stop = true;
+    for (auto& one : writers) one.join();
+    stop = false;
+    auto readers = crowd(shared);
+    let_others_wait();
+    passes_through(alone);
+    stop = true;
+    for (auto& one : readers) one.join();
+  });
+}
+
 TEST_CASE("misuse of a shared mutex ends the program", "[shared_mutex]") {
   const auto ends = [](auto body) {
     const child_result ended = run_in_child([&] { run([&] { body(); }); });
