@@ -76,4 +76,17 @@ descriptor_ptr find_borrowed(int fd) noexcept {
   return {};
 }
 
+int lowest_borrowed(unsigned first, unsigned last) noexcept {
+  int lowest = -1;
+  for (numbers& n : table) {
+    const std::lock_guard hold(n.lock);
+    for (const descriptor* d = n.first; d != nullptr; d = d->next_borrowed) {
+      const auto fd = static_cast<unsigned>(d->fd());
+      if (fd < first || fd > last || d->closed()) continue;
+      if (lowest < 0 || d->fd() < lowest) lowest = d->fd();
+    }
+  }
+  return lowest;
+}
+
 }  // namespace zsync::detail

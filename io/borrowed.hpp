@@ -30,5 +30,7 @@ class closing_number {
 
 // One that is not closed yet; empty if there is none. Any thread.
 [[nodiscard]] descriptor_ptr find_borrowed(int fd) noexcept;
+// The lowest number from `first` to `last` of which there is one; -1: none. Any thread.
+[[nodiscard]] int lowest_borrowed(unsigned first, unsigned last) noexcept;
 
 }  // namespace zsync::detail

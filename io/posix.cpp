@@ -18,6 +18,15 @@
 #include <new>
 #include <vector>
 
+namespace zsync::detail {
+
+std::mutex& mode_lock(int fd) noexcept {
+  static constinit std::array<std::mutex, 64> locks{};
+  return locks[static_cast<unsigned>(fd) % locks.size()];
+}
+
+}  // namespace zsync::detail
+
 namespace zsync::posix {
 namespace {
 
@@ -33,14 +42,8 @@ using detail::perform;
 using detail::wait_kind;
 using namespace detail_;
 
-// Held while the mode of a descriptor is changed for the time of a call, and while it is asked for.
-std::mutex& mode_lock(int fd) noexcept {
-  static constinit std::array<std::mutex, 64> locks{};
-  return locks[static_cast<unsigned>(fd) % locks.size()];
-}
-
 bool nonblocking(int fd) noexcept {
-  const std::lock_guard hold(mode_lock(fd));
+  const std::lock_guard hold(detail::mode_lock(fd));
   const int mode = kernel::fcntl(fd, F_GETFL);
   return mode >= 0 && (mode & O_NONBLOCK) != 0;
 }
@@ -49,7 +52,7 @@ bool nonblocking(int fd) noexcept {
 // Others see that only if they make such a call at the same time, and not through this library.
 template <class F>
 int call_without_blocking(int fd, F call) noexcept {
-  const std::lock_guard hold(mode_lock(fd));
+  const std::lock_guard hold(detail::mode_lock(fd));
   const int mode = kernel::fcntl(fd, F_GETFL);
   const bool changes = mode >= 0 && (mode & O_NONBLOCK) == 0;
   if (changes) kernel::fcntl(fd, F_SETFL, mode | O_NONBLOCK);

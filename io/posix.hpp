@@ -22,6 +22,10 @@
 
 #include <cstddef>
 
+#if defined(__linux__)
+struct epoll_event;
+#endif
+
 namespace zsync::posix {
 
 ssize_t read(int fd, void* buffer, std::size_t size);
@@ -58,6 +62,9 @@ int ppoll(pollfd* set, nfds_t count, const timespec* timeout, const sigset_t* ma
 int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout);
 int pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout,
             const sigset_t* mask);
+#if defined(__linux__)
+int epoll_wait(int epoll, epoll_event* events, int count, int timeout);
+#endif
 
 unsigned sleep(unsigned seconds);
 int usleep(useconds_t microseconds);

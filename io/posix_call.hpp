@@ -12,8 +12,16 @@
 #include <cerrno>
 #include <chrono>
 #include <ctime>
+#include <mutex>
 #include <new>
 #include <system_error>
+
+namespace zsync::detail {
+
+// Held while the mode of a descriptor is changed for the time of a call, and while it is asked for.
+std::mutex& mode_lock(int fd) noexcept;
+
+}  // namespace zsync::detail
 
 namespace zsync::posix::detail_ {
 

@@ -1,0 +1,110 @@
+// Connections and the state of descriptors.
+#include <zsync/io/borrowed.hpp>
+#include <zsync/io/interpose/caller.hpp>
+#include <zsync/io/interpose/real.hpp>
+#include <zsync/io/kernel.hpp>
+#include <zsync/io/posix.hpp>
+#include <zsync/sched/fork.hpp>
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+
+#include <cstdio>
+
+namespace {
+
+ZSYNC_REAL(accept);
+ZSYNC_REAL(accept4);
+ZSYNC_REAL(connect);
+ZSYNC_REAL(close);
+ZSYNC_REAL(close_range);
+ZSYNC_REAL(closefrom);
+ZSYNC_REAL(dup2);
+ZSYNC_REAL(dup3);
+ZSYNC_REAL(fclose);
+
+}  // namespace
+
+using namespace zsync::interpose;
+namespace detail = zsync::detail;
+namespace posix = zsync::posix;
+
+ZSYNC_REPLACES int accept(int fd, sockaddr* address, socklen_t* length) {
+  if (!on_fiber()) return real_accept(fd, address, length);
+  const wait_ahead ahead("accept", fd, POLLIN);
+  return keeping_errno([&] { return posix::accept(fd, address, length); });
+}
+
+ZSYNC_REPLACES int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
+  if (!on_fiber()) return real_accept4(fd, address, length, flags);
+  const wait_ahead ahead("accept4", fd, POLLIN);
+  return keeping_errno([&] { return posix::accept4(fd, address, length, flags); });
+}
+
+ZSYNC_REPLACES int connect(int fd, const sockaddr* address, socklen_t length) {
+  if (!on_fiber()) return real_connect(fd, address, length);
+  const wait_ahead ahead("connect", fd, POLLOUT);
+  return keeping_errno([&] { return posix::connect(fd, address, length); });
+}
+
+ZSYNC_REPLACES int __connect(int fd, const sockaddr* address, socklen_t length) {
+  return ::connect(fd, address, length);
+}
+
+// ---- closing, which wakes who waits ----
+
+namespace {
+
+// On the calling fiber or thread, and not in the child of a fork, whose copy of who waits is nobody's.
+bool anybody_waits_for(int fd) noexcept {
+  return active() && !detail::forked_from_a_runtime.load(std::memory_order_relaxed) &&
+         static_cast<bool>(detail::find_borrowed(fd));
+}
+
+// Calls f, which gives the number back, once nobody waits for it any more and before anybody else does.
+template <class F>
+auto instead_of_those_who_wait(int fd, F f) {
+  if (!anybody_waits_for(fd)) return f();
+  const detail::closing_number closing(fd);
+  while (const detail::descriptor_ptr d = detail::find_borrowed(fd)) {
+    d->close();
+    d->await_let_go();
+  }
+  return f();
+}
+
+}  // namespace
+
+ZSYNC_REPLACES int close(int fd) {
+  if (on_fiber()) return keeping_errno([&] { return posix::close(fd); });
+  return anybody_waits_for(fd) ? posix::close(fd) : real_close(fd);
+}
+
+ZSYNC_REPLACES int __close(int fd) { return ::close(fd); }
+
+ZSYNC_REPLACES int dup2(int from, int to) noexcept {
+  if (from == to || detail::kernel::fcntl(from, F_GETFD) < 0) return real_dup2(from, to);
+  return instead_of_those_who_wait(to, [&] { return real_dup2(from, to); });
+}
+
+ZSYNC_REPLACES int dup3(int from, int to, int flags) noexcept {
+  if (from == to || detail::kernel::fcntl(from, F_GETFD) < 0) return real_dup3(from, to, flags);
+  return instead_of_those_who_wait(to, [&] { return real_dup3(from, to, flags); });
+}
+
+ZSYNC_REPLACES int __dup2(int from, int to) noexcept { return ::dup2(from, to); }
+
+ZSYNC_REPLACES int close_range(unsigned first, unsigned last, int flags) noexcept {
+  if ((static_cast<unsigned>(flags) & CLOSE_RANGE_CLOEXEC) == 0 && active()) {
+    for (int fd; (fd = detail::lowest_borrowed(first, last)) >= 0;) ::close(fd);
+  }
+  return real_close_range(first, last, flags);
+}
+
+ZSYNC_REPLACES void closefrom(int first) noexcept {
+  ::close_range(static_cast<unsigned>(first < 0 ? 0 : first), ~0u, 0);
+}
+
+ZSYNC_REPLACES int fclose(FILE* file) {
+  return instead_of_those_who_wait(::fileno(file), [&] { return real_fclose(file); });
+}

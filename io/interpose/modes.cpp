@@ -1,0 +1,111 @@
+// What a descriptor's mode is, and locks on files.
+#include <zsync/io/interpose/caller.hpp>
+#include <zsync/io/interpose/elsewhere.hpp>
+#include <zsync/io/interpose/real.hpp>
+#include <zsync/sched/fork.hpp>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdarg>
+#include <mutex>
+
+namespace {
+
+ZSYNC_REAL(fcntl);
+ZSYNC_REAL(fcntl64);
+ZSYNC_REAL(ioctl);
+ZSYNC_REAL(flock);
+ZSYNC_REAL(lockf);
+ZSYNC_REAL(lockf64);
+
+}  // namespace
+
+using namespace zsync::interpose;
+namespace detail = zsync::detail;
+
+namespace {
+
+// While a fiber accepts or connects, a blocking descriptor is non-blocking for a moment: nobody looks, and
+// nobody sets a mode that would be lost.
+template <class F>
+int between_changes(int fd, F f) noexcept {
+  if (fd < 0 || !active() || detail::forked_from_a_runtime.load(std::memory_order_relaxed)) return f();
+  const std::lock_guard hold(detail::mode_lock(fd));
+  return f();
+}
+
+template <class Real>
+int controlled(Real& real, const char* name, int fd, int command, void* argument) {
+  switch (command) {
+    case F_GETFL:
+    case F_SETFL:
+      return between_changes(fd, [&] { return real(fd, command, argument); });
+    case F_SETLKW:
+    case F_OFD_SETLKW: {
+      if (!on_fiber()) break;
+      const wait_ahead ahead(name);
+      return elsewhere([&] { return real(fd, command, argument); }, -1);
+    }
+    default:
+      break;
+  }
+  return real(fd, command, argument);
+}
+
+void* argument_of(std::va_list list) { return va_arg(list, void*); }
+
+}  // namespace
+
+ZSYNC_REPLACES int fcntl(int fd, int command, ...) {
+  std::va_list list;
+  va_start(list, command);
+  void* const argument = argument_of(list);
+  va_end(list);
+  return controlled(real_fcntl, "fcntl", fd, command, argument);
+}
+
+ZSYNC_REPLACES int fcntl64(int fd, int command, ...) {
+  std::va_list list;
+  va_start(list, command);
+  void* const argument = argument_of(list);
+  va_end(list);
+  return controlled(real_fcntl64, "fcntl64", fd, command, argument);
+}
+
+ZSYNC_REPLACES int __fcntl(int fd, int command, ...) {
+  std::va_list list;
+  va_start(list, command);
+  void* const argument = argument_of(list);
+  va_end(list);
+  return controlled(real_fcntl, "fcntl", fd, command, argument);
+}
+
+ZSYNC_REPLACES int ioctl(int fd, unsigned long request, ...) noexcept {
+  std::va_list list;
+  va_start(list, request);
+  void* const argument = argument_of(list);
+  va_end(list);
+  if (request == FIONBIO) return between_changes(fd, [&] { return real_ioctl(fd, request, argument); });
+  return real_ioctl(fd, request, argument);
+}
+
+ZSYNC_REPLACES int flock(int fd, int operation) noexcept {
+  if ((operation & LOCK_NB) != 0 || !on_fiber()) return real_flock(fd, operation);
+  const wait_ahead ahead("flock");
+  return elsewhere([&] { return real_flock(fd, operation); }, -1);
+}
+
+ZSYNC_REPLACES int lockf(int fd, int command, off_t size) {
+  if (command != F_LOCK || !on_fiber()) return real_lockf(fd, command, size);
+  const wait_ahead ahead("lockf");
+  return elsewhere([&] { return real_lockf(fd, command, size); }, -1);
+}
+
+ZSYNC_REPLACES int lockf64(int fd, int command, off64_t size) {
+  if (command != F_LOCK || !on_fiber()) return real_lockf64(fd, command, size);
+  const wait_ahead ahead("lockf64");
+  return elsewhere([&] { return real_lockf64(fd, command, size); }, -1);
+}
