@@ -130,23 +130,37 @@ std::string to_string(const endpoint& e) {
   return (v6 ? "[" + e.host + "]" : e.host) + ":" + std::to_string(e.port);
 }
 
+namespace {
+
+endpoint parse_endpoint(const std::string& name, const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  const auto port = number<std::uint16_t>(colon == text.npos ? text : text.substr(colon + 1));
+  std::string host = colon == text.npos || colon == 0 ? "127.0.0.1" : text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != host.npos && host.find('/') == host.npos) {
+    refuse(name, text, "an address: write IPv6 ones as [::1]:7000");
+  }
+  if (!port || *port == 0 || host.find('/') != host.npos) {
+    refuse(name, text, "an address with a port, such as localhost:7000");
+  }
+  return {host, *port};
+}
+
+}  // namespace
+
 CLI::Option* add_endpoint(CLI::App& command, const std::string& name, endpoint& value,
                           const std::string& help) {
-  const auto parse = [&value, name](const std::string& text) {
-    const std::size_t colon = text.rfind(':');
-    const auto port = number<std::uint16_t>(colon == text.npos ? text : text.substr(colon + 1));
-    std::string host = colon == text.npos || colon == 0 ? "127.0.0.1" : text.substr(0, colon);
-    if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-      host = host.substr(1, host.size() - 2);
-    } else if (host.find(':') != host.npos && host.find('/') == host.npos) {
-      refuse(name, text, "an address: write IPv6 ones as [::1]:7000");
-    }
-    if (!port || *port == 0 || host.find('/') != host.npos) {
-      refuse(name, text, "an address with a port, such as localhost:7000");
-    }
-    value = {host, *port};
-  };
+  const auto parse = [&value, name](const std::string& text) { value = parse_endpoint(name, text); };
   return add(command, name, help, "HOST:PORT", value.port == 0 ? "" : to_string(value), parse);
+}
+
+CLI::Option* add_endpoints(CLI::App& command, const std::string& name, std::vector<endpoint>& values,
+                           const std::string& help) {
+  const auto parse = [&values, name](const std::vector<std::string>& texts) {
+    for (const auto& text : texts) values.push_back(parse_endpoint(name, text));
+  };
+  return command.add_option_function<std::vector<std::string>>(name, parse, help)->type_name("HOST:PORT");
 }
 
 }  // namespace samples

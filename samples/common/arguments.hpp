@@ -39,6 +39,8 @@ struct endpoint {
 std::string to_string(const endpoint& e);
 CLI::Option* add_endpoint(CLI::App& command, const std::string& name, endpoint& value,
                           const std::string& help);
+CLI::Option* add_endpoints(CLI::App& command, const std::string& name, std::vector<endpoint>& values,
+                           const std::string& help);
 
 // One of a few words.
 template <class T>

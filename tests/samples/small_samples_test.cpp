@@ -112,6 +112,29 @@ TEST_CASE("dns-lookup asks for many names at the same time", "[dns-lookup]") {
   });
 }
 
+TEST_CASE("mirrors compares what several servers answer", "[mirrors]") {
+  matrix([](const zsync::runtime_options& options) {
+    sample_server one("http-server", options, {"--text", "the same"});
+    sample_server other("http-server", options, {"--text", "the same", "--delay", "50ms"});
+    const child_result same =
+        run_program(sample_command("mirrors", options, {other.address(), one.address()}));
+    CHECK(same.err == "");
+    CHECK(same.exit_code == 0);
+    CHECK_THAT(same.out, Catch::StartsWith("first: 127.0.0.1:") &&
+                             Catch::Contains("\n" + other.address() + "  200, 9 bytes, after ") &&
+                             Catch::Contains("\n" + one.address() + "  200, 9 bytes, after ") &&
+                             Catch::EndsWith("\nall the same\nchecksum: 2817100120\n"));
+    CHECK(same.out.find(other.address() + "  200") < same.out.find(one.address() + "  200"));
+
+    sample_server third("http-server", options, {"--text", "something else"});
+    const child_result differ = run_program(sample_command(
+        "mirrors", options, {one.address(), third.address(), "127.0.0.1:1", "--timeout", "30s"}));
+    CHECK(differ.exit_code == 0);
+    CHECK_THAT(differ.out, Catch::Contains("\n127.0.0.1:1  ") && Catch::Contains("refused") &&
+                               Catch::Contains("\nthey differ\nchecksum: "));
+  });
+}
+
 TEST_CASE("crawler finds the dead links of a site of Python's server", "[crawler]") {
   namespace fs = std::filesystem;
   const zsync::test::temporary_directory folder;
