@@ -15,12 +15,14 @@
 
 // A checker learns from libc's functions what the kernel has written, and which write came before which read.
 #if defined(__linux__) && defined(__x86_64__) && !defined(ZSYNC_ASAN) && !defined(ZSYNC_TSAN)
+#define ZSYNC_ASKS_DIRECTLY 1
 #define ZSYNC_EITHER(direct, libc) direct
 #else
 #define ZSYNC_EITHER(direct, libc) libc
 #endif
 
 namespace zsync::detail::kernel {
+#if defined(ZSYNC_ASKS_DIRECTLY)
 namespace {
 
 long word(long value) noexcept { return value; }
@@ -41,13 +43,14 @@ class answer {
 };
 
 template <class... Arguments>
-[[maybe_unused]] answer ask(long number, Arguments... arguments) noexcept {
+answer ask(long number, Arguments... arguments) noexcept {
   return answer(::syscall(number, word(arguments)...));
 }
 
 constexpr const void* nothing = nullptr;
 
 }  // namespace
+#endif
 
 ssize_t read(int fd, void* buffer, std::size_t size) noexcept {
   return ZSYNC_EITHER(ask(SYS_read, fd, buffer, size), (::read(fd, buffer, size)));
