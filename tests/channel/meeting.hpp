@@ -4,13 +4,18 @@
 #include "support/catch.hpp"
 #include "support/matrix.hpp"
 
+#include <zsync/sched/dump.hpp>
 #include <zsync/sched/runtime.hpp>
+#include <zsync/sched/scheduler.hpp>
 #include <zsync/sched/this_fiber.hpp>
+#include <zsync/sched/worker.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -26,10 +31,26 @@ void over_workers(F body) {
          [&](const runtime_options& options) { run([&] { body(); }, options); });
 }
 
-// Long enough for whoever was just spawned to be waiting. A test must not need this to pass, only to mean
-// something.
+// How many fibers of the calling fiber's runtime neither wait nor have ended, the caller among them.
+inline std::uint64_t fibers_at_work() {
+  detail::scheduler& all = detail::current_worker()->owner();
+  std::ostringstream text;
+  detail::dump(all, text);
+  const std::string dump = text.str();
+  const std::string_view waits = "': waiting, ";
+  std::uint64_t waiting = 0;
+  for (std::size_t at = 0; (at = dump.find(waits, at)) != std::string::npos; at += waits.size()) ++waiting;
+  const std::uint64_t alive = all.stats().fibers_alive;
+  return alive > waiting ? alive - waiting : 0;
+}
+
+// Until all other fibers of this runtime wait or have ended: a worker may have to wait for a processor for
+// any time, so no sleep is long enough. Gives up where somebody has work for ever.
 inline void let_others_wait() {
-  for (int i = 0; i < 4; ++i) this_fiber::sleep_for(500us);
+  for (int i = 0; i < 200; ++i) {
+    this_fiber::sleep_for(500us);
+    if (i >= 2 && fibers_at_work() <= 1) return;
+  }
 }
 
 // How much a stress test does: `usual`, less of it under sanitizers, or the number in ZSYNC_STRESS, for the
