@@ -137,7 +137,7 @@ TEST_CASE("a million operations go through a ring of 8 entries, each once", "[ur
           constexpr std::uint64_t fibers = 100;
           // Half of them read from a file, which always goes through the ring; the others from connections
           // whose peer has yet to write.
-          zsync::file bytes(zsync::unique_fd(zsync::test::nameless_file()));
+          zsync::file bytes{zsync::unique_fd(zsync::test::nameless_file())};
           std::string content(65536, ' ');
           for (std::size_t i = 0; i < content.size(); ++i) content[i] = zsync::test::byte_at(i);
           bytes.write_all(content);
