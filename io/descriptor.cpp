@@ -184,7 +184,7 @@ void descriptor::claim_shared(op_list& woken) noexcept {
 }
 
 void descriptor::shut_down() noexcept {
-  if (is_socket() && !borrowed_) ::shutdown(fd_, SHUT_RDWR);
+  if (is_socket() && !borrowed_) kernel::shutdown(fd_, SHUT_RDWR);
 }
 
 void descriptor::close() noexcept {

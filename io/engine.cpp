@@ -2,6 +2,7 @@
 #include <zsync/io/backends.hpp>
 #include <zsync/io/engine.hpp>
 #include <zsync/sched/error.hpp>
+#include <zsync/sched/simulator.hpp>
 #include <zsync/sched/wait.hpp>
 #include <zsync/sched/worker.hpp>
 
@@ -57,6 +58,7 @@ std::span<const io_backend> built_backends() noexcept {
 namespace zsync::detail {
 
 io_backend choose_backend(io_backend asked) {
+  if (simulator::of_thread() != nullptr) return asked;
   switch (asked) {
     case io_backend::automatic: {
 #if ZSYNC_HAS_IO_URING
@@ -93,6 +95,7 @@ io_backend choose_backend(io_backend asked) {
 }
 
 std::unique_ptr<poller> make_poller(io_backend backend) {
+  if (simulator* const simulated = simulator::of_thread()) return simulated->make_poller(backend);
   switch (backend) {
 #if ZSYNC_HAS_IO_URING
     case io_backend::io_uring:
@@ -135,7 +138,7 @@ int engine::arm(descriptor& d, const op& o) noexcept {
 }
 
 void engine::move_in(descriptor& d) {
-  const auto place = static_cast<std::size_t>(d.fd());
+  const std::size_t place = place_of(d.fd());
   const checker::unseen the_table;
   if (place >= residents_.size()) residents_.resize(std::max(place + 1, residents_.size() * 2));
   residents_[place] = &d;
@@ -144,7 +147,7 @@ void engine::move_in(descriptor& d) {
 
 void engine::move_out(descriptor& d) noexcept {
   // The number may have been returned by another thread, and reused here since.
-  descriptor*& place = residents_[static_cast<std::size_t>(d.fd())];
+  descriptor*& place = residents_[place_of(d.fd())];
   if (place == &d) place = nullptr;
 }
 

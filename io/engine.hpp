@@ -3,6 +3,7 @@
 
 #include <zsync/io/descriptor.hpp>
 #include <zsync/io/op.hpp>
+#include <zsync/io/simulated.hpp>
 #include <zsync/sched/poller.hpp>
 
 #include <atomic>
@@ -47,7 +48,7 @@ class engine : public poller {
 
   // What has its home here under that number; nullptr if nothing has.
   [[nodiscard]] descriptor* resident(int fd) const noexcept {
-    const auto place = static_cast<std::size_t>(fd);
+    const std::size_t place = place_of(fd);
     return place < residents_.size() ? residents_[place] : nullptr;
   }
 
@@ -68,6 +69,8 @@ class engine : public poller {
 
  private:
   friend class descriptor;
+
+  static std::size_t place_of(int fd) noexcept { return static_cast<std::size_t>(fd & ~simulated_bit); }
 
   void read_mail_slowly() noexcept;
 

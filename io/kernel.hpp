@@ -3,7 +3,8 @@
 // program; were it to get these as well, waiting for an event would itself wait for an event.
 //
 // As in libc: -1 and errno. Not cancellation points of pthread_cancel(). Other systems than Linux on x86-64,
-// and checkers that have to see such calls, get libc's functions.
+// and checkers that have to see such calls, get libc's functions. Sockets of a simulation (simulated.hpp) are
+// answered by it.
 #pragma once
 
 #include <sys/socket.h>
@@ -31,7 +32,16 @@ ssize_t recv(int fd, void* buffer, std::size_t size, int flags) noexcept;
 ssize_t recvmsg(int fd, msghdr* message, int flags) noexcept;
 ssize_t send(int fd, const void* buffer, std::size_t size, int flags) noexcept;
 ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept;
+int socket(int family, int type) noexcept;
+int socketpair(int family, int type, int (&ends)[2]) noexcept;
+int bind(int fd, const sockaddr* address, socklen_t length) noexcept;
+int listen(int fd, int backlog) noexcept;
 int connect(int fd, const sockaddr* address, socklen_t length) noexcept;
+int shutdown(int fd, int how) noexcept;
+int getsockopt(int fd, int level, int name, void* value, socklen_t* length) noexcept;
+int setsockopt(int fd, int level, int name, const void* value, socklen_t length) noexcept;
+int getsockname(int fd, sockaddr* address, socklen_t* length) noexcept;
+int getpeername(int fd, sockaddr* address, socklen_t* length) noexcept;
 int close(int fd) noexcept;
 int fcntl(int fd, int command, long argument = 0) noexcept;
 

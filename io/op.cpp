@@ -24,12 +24,12 @@ std::int64_t end_connect(const op& o) noexcept {
   }
   int error = 0;
   socklen_t length = sizeof error;
-  if (::getsockopt(o.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return -1;
+  if (kernel::getsockopt(o.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return -1;
   if (error == 0 && (p.revents & (POLLERR | POLLHUP)) != 0) {
     // Asked for, and thereby taken, by somebody else before: libkqueue does so.
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
-    if (::getpeername(o.fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) error = ECONNREFUSED;
+    if (kernel::getpeername(o.fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) error = ECONNREFUSED;
   }
   errno = error;
   return error == 0 ? 0 : -1;

@@ -50,11 +50,11 @@ void silence(int fd) noexcept {
 }
 
 int open_socket(int family, int type) noexcept {
-  return finish_socket(::socket(family, type | socket_modes, 0));
+  return finish_socket(kernel::socket(family, type | socket_modes));
 }
 
 int open_socket_pair(int family, int type, int (&ends)[2]) noexcept {
-  if (::socketpair(family, type | socket_modes, 0, ends) != 0) return -1;
+  if (kernel::socketpair(family, type | socket_modes, ends) != 0) return -1;
   for (const int fd : ends) finish_socket(fd);
   return 0;
 }

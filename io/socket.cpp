@@ -1,3 +1,4 @@
+#include <zsync/io/kernel.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/portable.hpp>
 #include <zsync/io/socket.hpp>
@@ -52,7 +53,7 @@ bool out_of_resources(std::error_code ec) noexcept {
          ec == std::errc::no_buffer_space || ec == std::errc::not_enough_memory;
 }
 
-using name_call = int (*)(int, sockaddr*, socklen_t*);
+using name_call = int (*)(int, sockaddr*, socklen_t*) noexcept;
 
 socket_address ask(const descriptor_ptr& d, name_call call, std::error_code& ec) {
   sockaddr_storage storage{};
@@ -131,29 +132,29 @@ int accept_backoff::accept(const descriptor_ptr& d, std::error_code& ec) {
 
 void bind_socket(descriptor& d, const socket_address& to, std::error_code& ec) {
   ec.clear();
-  if (::bind(d.fd(), to.native(), to.native_size()) != 0) ec = last_error();
+  if (kernel::bind(d.fd(), to.native(), to.native_size()) != 0) ec = last_error();
 }
 
 void shut_down(const descriptor_ptr& d, shutdown_how how, std::error_code& ec) {
-  with_fd(d, ec, [&](int fd) { return ::shutdown(fd, how); });
+  with_fd(d, ec, [&](int fd) { return kernel::shutdown(fd, how); });
 }
 
 socket_address local_address(const descriptor_ptr& d, std::error_code& ec) {
-  return ask(d, &::getsockname, ec);
+  return ask(d, &kernel::getsockname, ec);
 }
 socket_address peer_address(const descriptor_ptr& d, std::error_code& ec) {
-  return ask(d, &::getpeername, ec);
+  return ask(d, &kernel::getpeername, ec);
 }
 
 void set_option(const descriptor_ptr& d, int level, int name, const void* value, socklen_t size,
                 std::error_code& ec) {
-  with_fd(d, ec, [&](int fd) { return ::setsockopt(fd, level, name, value, size); });
+  with_fd(d, ec, [&](int fd) { return kernel::setsockopt(fd, level, name, value, size); });
 }
 
 int get_option(const descriptor_ptr& d, int level, int name, std::error_code& ec) {
   int value = 0;
   socklen_t size = sizeof value;
-  with_fd(d, ec, [&](int fd) { return ::getsockopt(fd, level, name, &value, &size); });
+  with_fd(d, ec, [&](int fd) { return kernel::getsockopt(fd, level, name, &value, &size); });
   return value;
 }
 

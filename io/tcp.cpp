@@ -120,7 +120,7 @@ tcp_listener tcp_listener::bind(const socket_address& to, const listen_options& 
     set_option(d, IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only ? 1 : 0, ec);
   }
   if (!ec) detail::bind_socket(*d, to, ec);
-  if (!ec && ::listen(d->fd(), options.backlog) != 0) ec = {errno, std::system_category()};
+  if (!ec && detail::kernel::listen(d->fd(), options.backlog) != 0) ec = {errno, std::system_category()};
   return ec ? tcp_listener() : tcp_listener(std::move(d));
 }
 

@@ -191,7 +191,7 @@ unix_listener::unix_listener(from_fd_t, int fd)
 unix_listener unix_listener::bind(const socket_address& to, std::error_code& ec) {
   descriptor_ptr d = detail::make_socket(AF_UNIX, SOCK_STREAM, descriptor_kind::socket, ec);
   if (!ec) detail::bind_socket(*d, to, ec);
-  if (!ec && ::listen(d->fd(), SOMAXCONN) != 0) ec = detail::last_error();
+  if (!ec && detail::kernel::listen(d->fd(), SOMAXCONN) != 0) ec = detail::last_error();
   return ec ? unix_listener() : unix_listener(std::move(d));
 }
 unix_listener unix_listener::bind(std::string_view path) {

@@ -3,6 +3,7 @@
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/fork.hpp>
 #include <zsync/sched/scheduler.hpp>
+#include <zsync/sched/simulator.hpp>
 #include <zsync/sched/this_fiber.hpp>
 
 #include <mutex>
@@ -44,6 +45,7 @@ void run_blocking(helper_job& job) {
   worker* const here = current_worker();
   if (here == nullptr) return job.run();
   this_fiber::cancellation_point();
+  if (simulator* const simulated = simulator::of_thread()) return simulated->run_blocking(job);
   helper_pool& helpers = here->owner().helpers();
   helpers.submit(job);
   const wake_cause why = job.wait_done(wait::cancellable);

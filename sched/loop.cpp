@@ -24,7 +24,7 @@ class loop::driving {
   detail::worker& worker_;
 };
 
-loop::loop(runtime_options options) : executor(single(std::move(options)), true) {}
+loop::loop(runtime_options options) : executor(single(std::move(options)), 1) {}
 
 loop::~loop() {
   const driving here(worker_());

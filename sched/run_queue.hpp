@@ -33,6 +33,14 @@ class ready_queue {
     head_ = &f;
   }
 
+  // One that stands in it; takes as long as it is far from the front.
+  void remove(fiber_control& f) noexcept {
+    fiber_control* before = nullptr;
+    for (fiber_control* at = head_; at != &f; at = at->next) before = at;
+    (before == nullptr ? head_ : before->next) = f.next;
+    if (tail_ == &f) tail_ = before;
+  }
+
   void take_all(ready_queue& other) noexcept {
     if (other.head_ == nullptr) return;
     (head_ == nullptr ? head_ : tail_->next) = other.head_;

@@ -38,8 +38,8 @@ void join_nothing() {
   throw std::system_error(std::make_error_code(std::errc::invalid_argument), "the handle has no fiber");
 }
 
-executor::executor(runtime_options options, bool driven)
-    : impl_(std::make_unique<scheduler>(std::move(options), driven ? 1 : 0)) {}
+executor::executor(runtime_options options, unsigned driven)
+    : impl_(std::make_unique<scheduler>(std::move(options), driven)) {}
 
 executor::~executor() {
   if (const worker* const here = current_worker();
@@ -66,7 +66,7 @@ std::vector<stack_usage> executor::stack_report() const {
 
 const runtime_options& executor::options() const noexcept { return impl_->options(); }
 
-main_runtime::main_runtime(runtime_options options) : executor(std::move(options), true) {
+main_runtime::main_runtime(runtime_options options) : executor(std::move(options), 1) {
   scheduler_().at(0).enter();
 }
 

@@ -74,8 +74,8 @@ class executor {
   [[nodiscard]] const runtime_options& options() const noexcept;  // as completed: real workers and backend
 
  protected:
-  // The calling thread drives the first worker if `driven`.
-  executor(runtime_options options, bool driven);
+  // The caller drives the first `driven` workers, the rest get threads.
+  executor(runtime_options options, unsigned driven);
   ~executor();
 
   [[nodiscard]] scheduler& scheduler_() const noexcept { return *impl_; }
@@ -90,7 +90,7 @@ class executor {
 class runtime : public detail::executor {
  public:
   // Starts the workers. Throws std::system_error: a backend asked for by name that cannot be had, no threads.
-  explicit runtime(runtime_options options = {}) : executor(std::move(options), false) {}
+  explicit runtime(runtime_options options = {}) : executor(std::move(options), 0) {}
 
   // Cancels all fibers, waits until they have unwound, and joins the workers. From a plain thread.
   ~runtime() = default;

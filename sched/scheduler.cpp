@@ -183,10 +183,14 @@ std::uint64_t scheduler::alive() const noexcept {
   return spawned - finished + delayed;
 }
 
-bool scheduler::quiesce(deadline until) noexcept {
-  check_not_forked();
+void scheduler::stop() noexcept {
   stopping_.store(true, std::memory_order_seq_cst);
   for (const auto& w : workers_) w->request_sweep();
+}
+
+bool scheduler::quiesce(deadline until) noexcept {
+  check_not_forked();
+  stop();
   while (alive() != 0) {
     wait last(wait_kind::join, this, wait::uncancellable | wait::unscoped);
     std::unique_lock hold(quiet_lock_);

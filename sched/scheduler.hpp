@@ -35,7 +35,10 @@ class scheduler {
   // run's reference. Throws std::system_error (not_enough_memory) if there are no stacks to be had.
   void admit(fiber_control& newborn, int placed_on);
 
-  // Cancels all fibers and waits until they have ended, or `until`. From a root or a plain thread.
+  // From now on whatever fiber there is, or comes to be, is cancelled.
+  void stop() noexcept;
+
+  // The same, and waits until they have ended, or `until`. From a root or a plain thread.
   bool quiesce(deadline until) noexcept;
 
   // The same for good: if some have not ended within the grace time, lists them and ends the process.

@@ -6,6 +6,7 @@
 #include <zsync/fiber/float_control.hpp>
 #include <zsync/fiber/overflow.hpp>
 #include <zsync/sched/block_store.hpp>
+#include <zsync/sched/choice.hpp>
 #include <zsync/sched/poller.hpp>
 #include <zsync/sched/run_queue.hpp>
 #include <zsync/timer/timer_queue.hpp>
@@ -76,6 +77,10 @@ class worker {
   std::size_t run_round() noexcept;
   std::size_t run_ready(deadline until, const std::atomic<bool>* told = nullptr) noexcept;
   void block() noexcept;  // in the kernel, until something may be ready
+  // For a simulation, instead of these: what might happen next here, and that one of these happens now, up to
+  // the next switch. `events`: its poller has something to tell.
+  void offer(std::vector<choice>& to, bool events) noexcept;
+  void carry_out(const choice& chosen) noexcept;  // driven
   // Nothing is ready: the caller may block.
   [[nodiscard]] bool idle() const noexcept;
 
@@ -156,6 +161,7 @@ class worker {
   [[gnu::noinline]] fiber_control& pick_slowly() noexcept;
   fiber_control* pick_here() noexcept;
   fiber_control* steal() noexcept;
+  fiber_control* rob(worker& victim) noexcept;
   [[gnu::noinline]] void take_turn() noexcept;
   void refill() noexcept;
   void pass() noexcept;
@@ -174,6 +180,7 @@ class worker {
   void suspend_aside() noexcept;
   void yield_aside(fiber_control& self) noexcept;
   void prepare_round() noexcept;
+  void run_slice(fiber_control& f) noexcept;
   void follow() noexcept;
   [[gnu::noinline]] void settle_left() noexcept;
   bool give_stack(fiber_control& f) noexcept;

@@ -102,12 +102,7 @@ fiber_control* worker::steal() noexcept {
   for (unsigned i = 0; i < workers && stolen == nullptr; ++i) {
     worker& victim = owner_.at((first + i) % workers);
     if (&victim == this) continue;
-    if (stolen = victim.take_newborn(); stolen != nullptr) {
-      count.newborns_stolen.add();
-    } else if (stolen = victim.take_shared(); stolen != nullptr) {
-      settle(*stolen);
-      count.fibers_stolen.add();
-    }
+    stolen = rob(victim);
     if (stolen != nullptr && victim.surplus() != 0) {
       owner_.thief_done();
       owner_.wake_thief();
@@ -116,6 +111,19 @@ fiber_control* worker::steal() noexcept {
   }
   owner_.thief_done();
   return stolen;
+}
+
+fiber_control* worker::rob(worker& victim) noexcept {
+  if (fiber_control* const newborn = victim.take_newborn()) {
+    count.newborns_stolen.add();
+    return newborn;
+  }
+  fiber_control* const started = victim.take_shared();
+  if (started != nullptr) {
+    settle(*started);
+    count.fibers_stolen.add();
+  }
+  return started;
 }
 
 // The store of `sleeping` comes before the look at the inbox, a giver's push before its look at the state:

@@ -1,0 +1,21 @@
+#include <zsync/sched/simulator.hpp>
+
+#include <zsync/sched/error.hpp>
+
+namespace zsync::detail {
+namespace {
+
+thread_local constinit simulator* running = nullptr;
+
+}  // namespace
+
+simulator::simulator() noexcept {
+  if (running != nullptr) misuse("a simulation begins within another");
+  running = this;
+}
+
+void simulator::let_go() noexcept { running = nullptr; }
+
+simulator* simulator::of_thread() noexcept { return running; }
+
+}  // namespace zsync::detail
