@@ -6,7 +6,7 @@ namespace zsync::detail::simulated {
 namespace {
 
 // Who is always first and never done has to let others run now and then: fibers that wait by yielding.
-constexpr unsigned in_a_row_max = 64;
+constexpr unsigned turns_max = 64;
 
 constexpr std::uint64_t first_low = 1ULL << 32;  // drawn priorities lie above
 
@@ -21,7 +21,8 @@ std::uint64_t mixed(std::uint64_t z) noexcept {
 choices::choices(const sim::options& how) : state_(mixed(how.seed)), given_(how.schedule), lowest_(first_low) {
   prioritised_ =
       how.choose == sim::strategy::either ? below(2) == 0 : how.choose == sim::strategy::priorities;
-  for (unsigned i = 1; i < how.depth; ++i) changes_.push_back(below(std::max<std::uint64_t>(how.expected_steps, 1)));
+  const std::uint64_t length = how.expected_steps != 0 ? how.expected_steps : 64ULL << below(8);
+  for (unsigned i = 1; i < how.depth; ++i) changes_.push_back(below(length));
   std::sort(changes_.rbegin(), changes_.rend());
 }
 
@@ -63,19 +64,17 @@ std::size_t choices::next(std::span<const std::uint64_t> names) {
 
 std::size_t choices::by_priority(std::span<const std::uint64_t> names) {
   std::size_t best = 0;
-  std::uint64_t highest = 0;
+  standing* first = nullptr;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto [place, fresh] = priorities_.try_emplace(names[i]);
-    if (fresh) place->second = first_low + 1 + below(~0ULL - first_low - 1);
-    if (place->second < highest) continue;
-    highest = place->second;
+    standing& s = standings_[names[i]];
+    if (s.priority == 0) s.priority = first_low + 1 + below(~0ULL - first_low - 1);
+    if (first != nullptr && s.priority <= first->priority) continue;
+    first = &s;
     best = i;
   }
-  in_a_row_ = names[best] == running_ ? in_a_row_ + 1 : 0;
-  running_ = names[best];
   const bool change = !changes_.empty() && changes_.back() <= steps_;
   if (change) changes_.pop_back();
-  if (change || in_a_row_ >= in_a_row_max) priorities_[running_] = --lowest_;
+  if (++first->turns == turns_max || change) *first = {--lowest_, 0};
   return best;
 }
 

@@ -35,12 +35,14 @@ class choices {
   const std::vector<std::uint32_t> given_;
   std::vector<std::uint32_t> made_;
   bool prioritised_ = false;
-  std::unordered_map<std::uint64_t, std::uint64_t> priorities_;  // looked up only, so that its order is nothing
+  struct standing {
+    std::uint64_t priority = 0;
+    unsigned turns = 0;  // with that priority
+  };
+  std::unordered_map<std::uint64_t, standing> standings_;  // looked up only, so that its order is nothing
   std::vector<std::uint64_t> changes_;                           // at which steps, the last first
   std::uint64_t steps_ = 0;
   std::uint64_t lowest_;
-  std::uint64_t running_ = 0;
-  unsigned in_a_row_ = 0;
 };
 
 }  // namespace zsync::detail::simulated

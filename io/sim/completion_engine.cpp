@@ -61,7 +61,7 @@ class simulated_ring final : public engine, public watcher, public event_source 
   }
 
   void wait(deadline) override {
-    woken_ = false;
+    woken = false;
     read_mail();
     while (finished_ != 0) {
       // Any of those that have finished.
@@ -74,10 +74,10 @@ class simulated_ring final : public engine, public watcher, public event_source 
     read_mail();
   }
 
-  void wake() noexcept override { woken_ = true; }
+  void wake() noexcept override { woken = true; }
   int native_handle() const noexcept override { return -1; }
   std::size_t pending() const noexcept override { return entries_.size(); }
-  bool due() const noexcept override { return woken_ || finished_ != 0; }
+  bool due() const noexcept override { return woken || finished_ != 0; }
 
   void became_ready(const socket_ptr& s, bool, bool, bool) override {
     std::vector<std::uint64_t> waiting;
@@ -157,7 +157,6 @@ class simulated_ring final : public engine, public watcher, public event_source 
   world& world_;
   std::vector<entry> entries_;
   std::size_t finished_ = 0;
-  bool woken_ = false;
   std::uint64_t ids_ = 0;
 };
 

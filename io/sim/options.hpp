@@ -24,7 +24,7 @@ struct options {
   std::uint64_t seed = 1;  // of all that is drawn
   strategy choose = strategy::either;
   unsigned depth = 3;                   // priorities: how many moments have to come in order for a bug to show
-  std::uint64_t expected_steps = 1000;  // priorities: within which these moments lie
+  std::uint64_t expected_steps = 0;     // priorities: within which these moments lie; 0: 64 to 8192, drawn
   kernel_manner kernel = kernel_manner::either;
   unsigned workers = 2;     // of each host, all on the calling thread
   runtime_options runtime{};  // of each host; workers, backend and what needs threads are disregarded

@@ -45,7 +45,7 @@ class simulated_selector final : public selector, public watcher, public event_s
   }
 
   std::span<const event> wait(deadline) noexcept override {
-    woken_ = false;
+    woken = false;
     told_.clear();
     while (!due_.empty()) {
       const auto one = due_.begin() + static_cast<std::ptrdiff_t>(world_.drawn().below(due_.size()));
@@ -55,9 +55,9 @@ class simulated_selector final : public selector, public watcher, public event_s
     return told_;
   }
 
-  void wake() noexcept override { woken_ = true; }
+  void wake() noexcept override { woken = true; }
   int native_handle() const noexcept override { return -1; }
-  bool due() const noexcept override { return woken_ || !due_.empty(); }
+  bool due() const noexcept override { return woken || !due_.empty(); }
 
  private:
   struct registration {
@@ -68,7 +68,6 @@ class simulated_selector final : public selector, public watcher, public event_s
 
   world& world_;
   std::map<const socket*, registration> armed_;  // looked up only
-  bool woken_ = false;
   std::vector<event> due_;
   std::vector<event> told_;
 };

@@ -59,7 +59,6 @@ report explore(const options& how, std::uint64_t seeds, const std::function<void
                    static_cast<unsigned long long>(each.seed), static_cast<unsigned long long>(each.seed));
       throw;
     }
-    each.expected_steps = last.steps;
   }
   return last;
 }

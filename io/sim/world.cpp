@@ -6,6 +6,7 @@
 #include <zsync/sched/helper_pool.hpp>
 #include <zsync/sched/scheduler.hpp>
 
+#include <algorithm>
 #include <sstream>
 #include <stdexcept>
 
@@ -156,16 +157,20 @@ void world::carry_out(const choice& chosen) {
     to_come_.erase(first);
     return happens();
   }
-  if (entered_ != chosen.where) {
+  if (entered_ == nullptr || entered_->who != chosen.where) {
     leave();
     chosen.where->enter();
-    entered_ = chosen.where;
+    entered_ = &*std::find_if(workers_.begin(), workers_.end(), [&](const driven& d) { return d.who == chosen.where; });
   }
   chosen.where->carry_out(chosen);
 }
 
 void world::leave() noexcept {
-  if (entered_ != nullptr) std::exchange(entered_, nullptr)->leave();
+  if (entered_ == nullptr) return;
+  // It wakes its poller if it leaves anything ready, for who polls that; nobody does.
+  const bool before = entered_->events->woken;
+  entered_->who->leave();
+  std::exchange(entered_, nullptr)->events->woken = before;
 }
 
 // ---- a run ----

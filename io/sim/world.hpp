@@ -8,6 +8,7 @@
 #include <zsync/sched/simulator.hpp>
 #include <zsync/timer/clock.hpp>
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -21,6 +22,8 @@ namespace zsync::detail::simulated {
 class event_source {
  public:
   [[nodiscard]] virtual bool due() const noexcept = 0;
+
+  bool woken = false;  // which is something to tell, too
 
  protected:
   ~event_source() = default;
@@ -83,10 +86,10 @@ class world final : public simulator, public time_source {
   network_stack network_;
   std::map<std::pair<const host_state*, const host_state*>, std::unique_ptr<link_state>> links_;
   std::vector<event_source*> made_;  // for workers that are being made
-  std::vector<driven> workers_;
+  std::deque<driven> workers_;  // which stay where they are
   std::vector<choice> offers_;
   std::vector<std::uint64_t> names_;
-  worker* entered_ = nullptr;
+  driven* entered_ = nullptr;
   bool stuck_ = false;
   std::vector<std::unique_ptr<host_state>> hosts_;
 };
