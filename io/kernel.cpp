@@ -147,7 +147,8 @@ int fcntl(int fd, int command, long argument) noexcept {
 }
 
 int socket(int family, int type) noexcept {
-  if (simulated_network* const simulation = simulated_network::of_thread()) return simulation->open(family, type & ~modes);
+  if (simulated_network* const simulation = simulated_network::of_thread())
+    return simulation->open(family, type & ~modes);
   return ::socket(family, type, 0);
 }
 int socketpair(int family, int type, int (&ends)[2]) noexcept {

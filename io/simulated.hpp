@@ -1,5 +1,5 @@
-// What a simulation (io/sim) answers in the kernel's place. Its sockets' numbers have a bit that none of the kernel's
-// have, so that kernel.cpp tells them apart by one comparison.
+// What a simulation (io/sim) answers in the kernel's place. Its sockets' numbers have a bit that none of the
+// kernel's have, so that kernel.cpp tells them apart by one comparison.
 #pragma once
 
 #include <sys/socket.h>
@@ -44,8 +44,8 @@ class simulated_network {
   // Of the simulation that runs on the calling thread; nullptr where none does.
   static simulated_network* of_thread() noexcept;
 
-  // The same for a number that is simulated. Ends the process with a message where no simulation runs, for the
-  // number has escaped from one.
+  // The same for a number that is simulated. Ends the process with a message where no simulation runs, for
+  // the number has escaped from one.
   static simulated_network& of(int fd) noexcept;
 
  protected:

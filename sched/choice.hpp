@@ -10,14 +10,14 @@ class fiber_control;
 
 struct choice {
   enum class kind : std::uint8_t {
-    resume,           // `fiber`, which is ready
-    begin_youngest,   // of its newborns, as usual
-    begin_oldest,     // as now and then
-    take_shared,      // a started fiber that others could have stolen
-    take_injected,    // a newborn from outside
-    steal,            // from `victim`
-    look,             // at timers, at the poller and at what others ask
-    network,          // no worker's: something arrives
+    resume,          // `fiber`, which is ready
+    begin_youngest,  // of its newborns, as usual
+    begin_oldest,    // as now and then
+    take_shared,     // a started fiber that others could have stolen
+    take_injected,   // a newborn from outside
+    steal,           // from `victim`
+    look,            // at timers, at the poller and at what others ask
+    network,         // no worker's: something arrives
   };
   kind what;
   worker* where = nullptr;

@@ -1,5 +1,5 @@
-// What a simulation (io/sim) replaces beneath the runtimes of its thread: the kernel and the helper threads. Their
-// clock is replaced in timer/, and who runs next is chosen by worker::carry_out(). Not a public header.
+// What a simulation (io/sim) replaces beneath the runtimes of its thread: the kernel and the helper threads.
+// Their clock is replaced in timer/, and who runs next is chosen by worker::carry_out(). Not a public header.
 #pragma once
 
 #include <zsync/sched/poller.hpp>
@@ -21,8 +21,8 @@ class simulator {
   virtual simulated_network& network() noexcept = 0;
 
  protected:
-  simulator() noexcept;        // begins to run on the calling thread, which has none
-  void let_go() noexcept;      // of the thread
+  simulator() noexcept;    // begins to run on the calling thread, which has none
+  void let_go() noexcept;  // of the thread
   ~simulator() = default;
   simulator(const simulator&) = delete;
   simulator& operator=(const simulator&) = delete;

@@ -1,5 +1,5 @@
-// A worker that a simulation drives: it does what it would do anyhow, one slice at a time, in an order that is
-// chosen for it.
+// A worker that a simulation drives: it does what it would do anyhow, one slice at a time, in an order that
+// is chosen for it.
 #include <zsync/sched/worker.hpp>
 
 #include <zsync/sched/scheduler.hpp>

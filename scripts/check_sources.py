@@ -50,6 +50,9 @@ def check_includes(path, lines):
         elif name.startswith("zsync/"):
             parts = name.split("/")
             target = parts[1] if len(parts) > 2 else "the whole of zsync"
+            # Folders within a folder know it, and it does not know them.
+            if target == folder and len(parts) > 3 and path.parts[1:-1] != tuple(parts[2:-1]):
+                yield number, f"{folder} must not include {'/'.join(parts[1:-1])}"
             if target not in allowed:
                 yield number, f"{folder} must not include {target}"
 

@@ -18,7 +18,8 @@ std::uint64_t mixed(std::uint64_t z) noexcept {
 
 }  // namespace
 
-choices::choices(const sim::options& how) : state_(mixed(how.seed)), given_(how.schedule), lowest_(first_low) {
+choices::choices(const sim::options& how)
+    : state_(mixed(how.seed)), given_(how.schedule), lowest_(first_low) {
   prioritised_ =
       how.choose == sim::strategy::either ? below(2) == 0 : how.choose == sim::strategy::priorities;
   const std::uint64_t length = how.expected_steps != 0 ? how.expected_steps : 64ULL << below(8);
@@ -44,7 +45,9 @@ clock::duration choices::between(clock::duration min, clock::duration max) noexc
   return min + clock::duration{below(static_cast<std::uint64_t>((max - min).count()) + 1)};
 }
 
-void choices::note(std::uint64_t what) noexcept { fingerprint_ = mixed(fingerprint_ + 0x9e3779b97f4a7c15ULL + what); }
+void choices::note(std::uint64_t what) noexcept {
+  fingerprint_ = mixed(fingerprint_ + 0x9e3779b97f4a7c15ULL + what);
+}
 
 std::size_t choices::next(std::span<const std::uint64_t> names) {
   ++steps_;

@@ -40,7 +40,7 @@ class choices {
     unsigned turns = 0;  // with that priority
   };
   std::unordered_map<std::uint64_t, standing> standings_;  // looked up only, so that its order is nothing
-  std::vector<std::uint64_t> changes_;                           // at which steps, the last first
+  std::vector<std::uint64_t> changes_;                     // at which steps, the last first
   std::uint64_t steps_ = 0;
   std::uint64_t lowest_;
 };

@@ -1,6 +1,7 @@
 // An engine that completes, in the manner of a ring:
 //
-//   queued --the kernel takes it--> waiting --it succeeds, fails or is cancelled--> finished --told--> (forgotten)
+//   queued --the kernel takes it--> waiting --it succeeds, fails or is cancelled--> finished --told-->
+//   (forgotten)
 //      '--------withdrawn, cancelled-----------------------------------------------^
 #include <zsync/io/sim/engines.hpp>
 
@@ -43,10 +44,12 @@ class simulated_ring final : public engine, public watcher, public event_source 
 
   void cancel(op& o) noexcept override {
     if (o.at != op::in_kernel) return;
-    const auto e = std::find_if(entries_.begin(), entries_.end(), [&o](const entry& one) { return one.what == &o; });
+    const auto e =
+        std::find_if(entries_.begin(), entries_.end(), [&o](const entry& one) { return one.what == &o; });
     if (e == entries_.end()) return;
     soon([this, id = e->id] {
-      if (entry* const still = find(id); still != nullptr && still->at != stage::finished) finish(*still, -ECANCELED);
+      if (entry* const still = find(id); still != nullptr && still->at != stage::finished)
+        finish(*still, -ECANCELED);
     });
   }
 
@@ -106,7 +109,8 @@ class simulated_ring final : public engine, public watcher, public event_source 
   }
 
   entry* find(std::uint64_t id) noexcept {
-    const auto e = std::find_if(entries_.begin(), entries_.end(), [id](const entry& one) { return one.id == id; });
+    const auto e =
+        std::find_if(entries_.begin(), entries_.end(), [id](const entry& one) { return one.id == id; });
     return e == entries_.end() ? nullptr : &*e;
   }
 
@@ -114,7 +118,8 @@ class simulated_ring final : public engine, public watcher, public event_source 
     entry* const e = find(id);
     if (e == nullptr || e->at != stage::queued) return;
     op& o = *e->what;
-    const bool file = o.kind == op_kind::read_at || o.kind == op_kind::write_at || o.kind == op_kind::sync_file;
+    const bool file =
+        o.kind == op_kind::read_at || o.kind == op_kind::write_at || o.kind == op_kind::sync_file;
     if (!file) {
       e->of = world_.sockets().find(o.fd);
       if (e->of == nullptr && is_simulated(o.fd)) return finish(*e, -EBADF);

@@ -9,7 +9,7 @@
 namespace zsync::detail::simulated {
 namespace {
 
-constexpr std::size_t size_max = 65'507;               // of a UDP datagram over IPv4
+constexpr std::size_t size_max = 65'507;                 // of a UDP datagram over IPv4
 constexpr std::size_t queue_max = std::size_t{212'992};  // bytes that wait to be read, as Linux has it
 
 int failed(int error) noexcept {
@@ -20,14 +20,16 @@ int failed(int error) noexcept {
 }  // namespace
 
 ssize_t network_stack::send_datagram(const socket_ptr& s, const msghdr& m) {
-  const socket_address to = m.msg_name != nullptr
-                                ? socket_address::from_native(static_cast<const sockaddr*>(m.msg_name), m.msg_namelen)
-                                : s->peer;
+  const socket_address to =
+      m.msg_name != nullptr
+          ? socket_address::from_native(static_cast<const sockaddr*>(m.msg_name), m.msg_namelen)
+          : s->peer;
   if (!to.is_ip()) return failed(EDESTADDRREQ);
   if (to.native_family() != s->family) return failed(EAFNOSUPPORT);
   host_state* const there = owner_of(*s->at, to.ip());
   if (there == nullptr) return failed(ENETUNREACH);
-  if (!s->bound && bind_to(s, {s->family == AF_INET6 ? ip_address::any_v6() : ip_address::any_v4(), 0}) != 0) return -1;
+  if (!s->bound && bind_to(s, {s->family == AF_INET6 ? ip_address::any_v6() : ip_address::any_v4(), 0}) != 0)
+    return -1;
   std::string bytes;
   for (std::size_t i = 0; i < m.msg_iovlen; ++i)
     bytes.append(static_cast<const char*>(m.msg_iov[i].iov_base), m.msg_iov[i].iov_len);
@@ -43,7 +45,8 @@ ssize_t network_stack::send_datagram(const socket_ptr& s, const msghdr& m) {
   return static_cast<ssize_t>(bytes.size());
 }
 
-void network_stack::deliver(const socket_ptr& from, host_state& there, const socket_address& to, std::string bytes) {
+void network_stack::deliver(const socket_ptr& from, host_state& there, const socket_address& to,
+                            std::string bytes) {
   // What the sender is called where this arrives.
   ip_address sender = from->local.ip();
   if (sender.is_unspecified()) sender = to.ip().is_loopback() ? to.ip() : from->at->ip;

@@ -1,5 +1,5 @@
-// What a simulated worker sleeps in: a selector for the engine that asks what is ready, and an engine that completes
-// operations as a ring would. Both tell late, and in any order. Not a public header.
+// What a simulated worker sleeps in: a selector for the engine that asks what is ready, and an engine that
+// completes operations as a ring would. Both tell late, and in any order. Not a public header.
 #pragma once
 
 #include <zsync/io/sim/world.hpp>

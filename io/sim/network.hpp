@@ -17,8 +17,8 @@ namespace zsync::sim {
 
 class link;
 
-// A machine with workers, one address (10.0.0.1 and on) beside the loopback's, and a name that resolves to it.
-// Lives until the run ends. Copies are the same host.
+// A machine with workers, one address (10.0.0.1 and on) beside the loopback's, and a name that resolves to
+// it. Lives until the run ends. Copies are the same host.
 class host {
  public:
   explicit host(zsync::detail::simulated::host_state& state) noexcept : state_(&state) {}
@@ -51,7 +51,8 @@ host add_host(std::string_view name);
 host here();
 
 // What lies between two hosts, in both directions, or from a host to itself. At first: a latency of 10 to 100
-// microseconds (of 0 to 5 to itself), room for 64 KiB, and no faults. Changes hold for what is sent from then on.
+// microseconds (of 0 to 5 to itself), room for 64 KiB, and no faults. Changes hold for what is sent from then
+// on.
 class link {
  public:
   explicit link(zsync::detail::simulated::link_state& state) noexcept : state_(&state) {}

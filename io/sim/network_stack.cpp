@@ -28,7 +28,9 @@ void put_name(const socket_address& a, sockaddr* name, socklen_t* size) noexcept
   *size = a.native_size();
 }
 
-ip_address any(int family) noexcept { return family == AF_INET6 ? ip_address::any_v6() : ip_address::any_v4(); }
+ip_address any(int family) noexcept {
+  return family == AF_INET6 ? ip_address::any_v6() : ip_address::any_v4();
+}
 
 }  // namespace
 

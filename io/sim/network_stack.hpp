@@ -33,8 +33,8 @@ class network_stack final : public simulated_network {
   std::vector<socket_address> look_up(std::string_view name, std::error_code& ec) override;
 
   [[nodiscard]] socket_ptr find(int fd) const noexcept;
-  // While it lives, that number means that socket: for what the kernel does with a socket that it holds, though
-  // its number may be another's by now.
+  // While it lives, that number means that socket: for what the kernel does with a socket that it holds,
+  // though its number may be another's by now.
   class lending {
    public:
     lending(network_stack& of, int fd, socket_ptr s) noexcept : of_(of) {
@@ -63,8 +63,8 @@ class network_stack final : public simulated_network {
   void travel(const socket_ptr& from, std::function<void(const socket_ptr&)> arrival);
   void pass(link_state& l, std::function<void()> arrival, const socket_ptr& on_failure);
   void fail(const socket_ptr& s, int error);
-  void reset(const socket_ptr& s);        // and the other end hears of it
-  void reject(const socket_ptr& s);       // what this has sent came to nobody
+  void reset(const socket_ptr& s);   // and the other end hears of it
+  void reject(const socket_ptr& s);  // what this has sent came to nobody
   void send_end(const socket_ptr& s);
 
   int connect_stream(const socket_ptr& s, host_state& there);

@@ -23,10 +23,10 @@ enum class kernel_manner { either, readiness, completion };
 struct options {
   std::uint64_t seed = 1;  // of all that is drawn
   strategy choose = strategy::either;
-  unsigned depth = 3;                   // priorities: how many moments have to come in order for a bug to show
-  std::uint64_t expected_steps = 0;     // priorities: within which these moments lie; 0: 64 to 8192, drawn
+  unsigned depth = 3;                // priorities: how many moments have to come in order for a bug to show
+  std::uint64_t expected_steps = 0;  // priorities: within which these moments lie; 0: 64 to 8192, drawn
   kernel_manner kernel = kernel_manner::either;
-  unsigned workers = 2;     // of each host, all on the calling thread
+  unsigned workers = 2;       // of each host, all on the calling thread
   runtime_options runtime{};  // of each host; workers, backend and what needs threads are disregarded
 
   std::vector<std::uint32_t> schedule{};  // report::schedule of another run, to be repeated as far as it goes
@@ -39,10 +39,10 @@ struct options {
 // What a run was.
 struct report {
   std::uint64_t seed = 0;
-  std::uint64_t steps = 0;                 // slices of fibers, looks at the kernel, arrivals
-  std::chrono::nanoseconds time{0};        // simulated
-  std::uint64_t fingerprint = 0;           // of all that happened: equal if and only if the runs were, nearly
-  std::vector<std::uint32_t> schedule;     // what was chosen at each step with a choice
+  std::uint64_t steps = 0;              // slices of fibers, looks at the kernel, arrivals
+  std::chrono::nanoseconds time{0};     // simulated
+  std::uint64_t fingerprint = 0;        // of all that happened: equal if and only if the runs were, nearly
+  std::vector<std::uint32_t> schedule;  // what was chosen at each step with a choice
 };
 
 }  // namespace zsync::sim

@@ -18,7 +18,8 @@ class simulated_selector final : public selector, public watcher, public event_s
   int arm(int fd, std::uint32_t generation, unsigned, unsigned wanted) noexcept override {
     const socket_ptr s = world_.sockets().find(fd);
     if (s == nullptr) misuse("a descriptor of the kernel's is waited for within a simulation");
-    if (std::find(s->watchers.begin(), s->watchers.end(), this) == s->watchers.end()) s->watchers.push_back(this);
+    if (std::find(s->watchers.begin(), s->watchers.end(), this) == s->watchers.end())
+      s->watchers.push_back(this);
     armed_[s.get()] = {fd, generation, wanted};
     const auto is = static_cast<unsigned>(s->ready());
     const bool in = (is & (POLLIN | POLLHUP | POLLERR)) != 0;

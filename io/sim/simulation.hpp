@@ -1,6 +1,7 @@
-// Runs a program of fibers, as it is, on a simulated machine: one thread, a clock that moves only when nothing
-// can run, a network that loses, delays and breaks, and an order of events that a seed decides. The same seed is
-// the same run, so a failure that takes a million runs to show can be looked at as often as one likes.
+// Runs a program of fibers, as it is, on a simulated machine: one thread, a clock that moves only when
+// nothing can run, a network that loses, delays and breaks, and an order of events that a seed decides. The
+// same seed is the same run, so a failure that takes a million runs to show can be looked at as often as one
+// likes.
 //
 //     zsync::sim::explore({}, 10'000, [] {
 //       auto server = zsync::sim::add_host("server");
@@ -10,10 +11,10 @@
 //       ...
 //     });
 //
-// Everything of zsync works within, but for child processes, signals, terminals, pipes and `posix`: sockets are
-// the simulation's, files are real, and blocking() calls where it stands. A program must not use threads, nor
-// clocks and random numbers other than zsync::clock and sim::random(): they would make two runs of one seed
-// differ.
+// Everything of zsync works within, but for child processes, signals, terminals, pipes and `posix`: sockets
+// are the simulation's, files are real, and blocking() calls where it stands. A program must not use threads,
+// nor clocks and random numbers other than zsync::clock and sim::random(): they would make two runs of one
+// seed differ.
 #pragma once
 
 #include <zsync/io/sim/network.hpp>
@@ -37,13 +38,13 @@ class failure : public std::runtime_error {
   report report_;
 };
 
-// Runs `program` in a fiber of the first host, "main", until it returns; then all other fibers are cancelled and
-// unwound. Throws what it throws, or `failure`. From a plain thread.
+// Runs `program` in a fiber of the first host, "main", until it returns; then all other fibers are cancelled
+// and unwound. Throws what it throws, or `failure`. From a plain thread.
 report run(const options& how, const std::function<void()>& program);
 
-// The same with `seeds` seeds, from how.seed on; the last one's report. The first that fails ends it: the seed is
-// written to stderr and what it threw goes on. ZSYNC_SIM_SEED=N in the environment runs that seed alone, and
-// ZSYNC_SIM_SEEDS=N as many as that.
+// The same with `seeds` seeds, from how.seed on; the last one's report. The first that fails ends it: the
+// seed is written to stderr and what it threw goes on. ZSYNC_SIM_SEED=N in the environment runs that seed
+// alone, and ZSYNC_SIM_SEEDS=N as many as that.
 report explore(const options& how, std::uint64_t seeds, const std::function<void()>& program);
 
 // Within a run: 0 <= result < below, drawn from the seed. `below` is at least 1.

@@ -1,12 +1,13 @@
 // The state of the simulated network: hosts, links, sockets. Data, and what needs nothing else.
 //
 // A stream socket:
-//   fresh --connect()--> connecting --answer--> connected --FIN or RST, close()--> (forgotten with its last event)
+//   fresh --connect()--> connecting --answer--> connected --FIN or RST, close()--> (forgotten with its last
+//   event)
 //     \--listen()--> listening --arrival--> a connected one in its queue
 #pragma once
 
-#include <zsync/io/socket_address.hpp>
 #include <zsync/io/simulated.hpp>
+#include <zsync/io/socket_address.hpp>
 #include <zsync/timer/clock.hpp>
 
 #include <poll.h>
@@ -89,10 +90,10 @@ struct socket {
   int error = 0;  // SO_ERROR: reported once
 
   // Streams.
-  std::string data;       // arrived
-  std::size_t read = 0;   // how much of it has been read
-  bool ended = false;     // the peer's FIN has arrived
-  bool broken = false;    // reset, by either side
+  std::string data;      // arrived
+  std::size_t read = 0;  // how much of it has been read
+  bool ended = false;    // the peer's FIN has arrived
+  bool broken = false;   // reset, by either side
   bool shut_in = false;
   bool shut_out = false;  // our FIN is on its way
   std::weak_ptr<socket> other;

@@ -1,5 +1,5 @@
-// Simulated streams. What one end sends arrives in order, late where a segment is lost, and only as much is under
-// way as the other end has room for; what it has read is known here as late as all else.
+// Simulated streams. What one end sends arrives in order, late where a segment is lost, and only as much is
+// under way as the other end has room for; what it has read is known here as late as all else.
 #include <zsync/io/sim/network_stack.hpp>
 #include <zsync/io/sim/world.hpp>
 
@@ -68,7 +68,8 @@ void network_stack::reset(const socket_ptr& s) {
 void network_stack::reject(const socket_ptr& s) {
   link_state& l = *s->over;
   world_.after(world_.drawn().between(l.latency_min, l.latency_max), [this, &l, s] {
-    pass(l, [this, s] { fail(s, ECONNRESET); }, nullptr);
+    pass(
+        l, [this, s] { fail(s, ECONNRESET); }, nullptr);
   });
 }
 
@@ -194,7 +195,9 @@ ssize_t network_stack::send_stream(const socket_ptr& s, const msghdr& m) {
   }
   s->unread_there += n;
   s->sent += n;
-  travel(s, [this, bytes = std::move(bytes)](const socket_ptr& from) { arrive(from, from->other.lock(), bytes); });
+  travel(s, [this, bytes = std::move(bytes)](const socket_ptr& from) {
+    arrive(from, from->other.lock(), bytes);
+  });
   return static_cast<ssize_t>(n);
 }
 
@@ -221,7 +224,8 @@ ssize_t network_stack::receive_stream(const socket_ptr& s, msghdr& m, int flags)
     n += part;
   }
   if (n == 0) {
-    const bool no_room = std::all_of(m.msg_iov, m.msg_iov + m.msg_iovlen, [](const iovec& v) { return v.iov_len == 0; });
+    const bool no_room =
+        std::all_of(m.msg_iov, m.msg_iov + m.msg_iovlen, [](const iovec& v) { return v.iov_len == 0; });
     if (s->error != 0) return failed(std::exchange(s->error, 0));
     if (s->ended || s->shut_in || s->broken || (no_room && s->unread() != 0)) return 0;
     return failed(s->connected || s->connecting ? EAGAIN : ENOTCONN);

@@ -160,7 +160,8 @@ void world::carry_out(const choice& chosen) {
   if (entered_ == nullptr || entered_->who != chosen.where) {
     leave();
     chosen.where->enter();
-    entered_ = &*std::find_if(workers_.begin(), workers_.end(), [&](const driven& d) { return d.who == chosen.where; });
+    entered_ = &*std::find_if(workers_.begin(), workers_.end(),
+                              [&](const driven& d) { return d.who == chosen.where; });
   }
   chosen.where->carry_out(chosen);
 }
@@ -198,7 +199,8 @@ sim::report world::run(const std::function<void()>& program) {
   }
   if (!why.empty()) thrown = std::make_exception_ptr(failed(why));
   wind_up();
-  if (stuck_ && thrown == nullptr) thrown = std::make_exception_ptr(failed("fibers do not end although they are cancelled"));
+  if (stuck_ && thrown == nullptr)
+    thrown = std::make_exception_ptr(failed("fibers do not end although they are cancelled"));
   if (thrown != nullptr) std::rethrow_exception(thrown);
   return report();
 }

@@ -86,7 +86,7 @@ class world final : public simulator, public time_source {
   network_stack network_;
   std::map<std::pair<const host_state*, const host_state*>, std::unique_ptr<link_state>> links_;
   std::vector<event_source*> made_;  // for workers that are being made
-  std::deque<driven> workers_;  // which stay where they are
+  std::deque<driven> workers_;       // which stay where they are
   std::vector<choice> offers_;
   std::vector<std::uint64_t> names_;
   driven* entered_ = nullptr;

@@ -33,7 +33,9 @@ TEST_CASE("a reset in the midst is an error at both ends and leaves nothing behi
     talk t;
     int failed = 0;
     try {
-      t.with([](const sim::host& a, const sim::host& b) { sim::between(a, b).reset_after(1 + sim::random(400)); });
+      t.with([](const sim::host& a, const sim::host& b) {
+        sim::between(a, b).reset_after(1 + sim::random(400));
+      });
     } catch (const std::system_error& e) {
       ++failed;
       require(e.code() == std::errc::connection_reset || e.code() == std::errc::broken_pipe ||
@@ -192,7 +194,8 @@ TEST_CASE("close at any step wakes the reader and the peer, and numbers are reus
       std::error_code ec;
       const std::byte some[5]{};
       for (std::uint64_t k = sim::random(4); k != 0; --k) s.write_all(some, ec);
-      for (std::uint64_t k = sim::random(6); k != 0; --k) this_fiber::sleep_for(std::chrono::microseconds(sim::random(80)));
+      for (std::uint64_t k = sim::random(6); k != 0; --k)
+        this_fiber::sleep_for(std::chrono::microseconds(sim::random(80)));
       s.close();
       reader.join();
     }

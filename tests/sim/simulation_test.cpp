@@ -29,7 +29,8 @@ TEST_CASE("a seed is a run, to the last choice", "[sim]") {
     CHECK(first.time == second.time);
     CHECK(first.schedule == second.schedule);
   }
-  CHECK(sim::run({.seed = 1}, [] { talk{}(); }).fingerprint != sim::run({.seed = 2}, [] { talk{}(); }).fingerprint);
+  CHECK(sim::run({.seed = 1}, [] { talk{}(); }).fingerprint !=
+        sim::run({.seed = 2}, [] { talk{}(); }).fingerprint);
 }
 
 TEST_CASE("time moves only when nothing can run, and costs nothing", "[sim]") {

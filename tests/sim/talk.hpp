@@ -48,7 +48,8 @@ struct talk {
     std::vector<std::byte> sent(size);
     std::vector<std::byte> back(size);
     for (int i = 0; i < messages; ++i) {
-      for (std::size_t k = 0; k < size; ++k) sent[k] = static_cast<std::byte>(k + static_cast<std::size_t>(i));
+      for (std::size_t k = 0; k < size; ++k)
+        sent[k] = static_cast<std::byte>(k + static_cast<std::size_t>(i));
       // At the same time: where both ends only write, a small window is full for ever.
       auto writing = spawn([&] { s.write_all(sent); });
       s.read_exact(back);
