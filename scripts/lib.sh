@@ -35,6 +35,10 @@ test_packages=(
   'curl curl'
   'strace strace'
   'redis-tools redis-benchmark'
+  'redis-server redis-server'
+  'libhiredis-dev -'
+  'libcurl4-openssl-dev -'
+  'libssl-dev -'
   'wrk wrk'
 )
 

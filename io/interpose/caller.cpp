@@ -3,12 +3,12 @@
 #include <zsync/io/interpose/real.hpp>
 #include <zsync/io/interpose/report.hpp>
 #include <zsync/io/kernel.hpp>
-#include <zsync/sched/fork.hpp>
 #include <zsync/sched/worker.hpp>
 
 #include <fcntl.h>
 #include <pthread.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -20,6 +20,7 @@
 namespace zsync::detail {
 // A program without zsync, into which this was preloaded, has none.
 [[gnu::weak]] fiber_control* current_fiber() noexcept;
+extern std::atomic<bool> forked_from_a_runtime [[gnu::weak]];
 }  // namespace zsync::detail
 
 namespace zsync::interpose {
@@ -95,13 +96,16 @@ bool would_wait(int fd, short events) noexcept {
 
 bool active() noexcept { return &detail::current_fiber != nullptr; }
 
+bool in_forked_child() noexcept {
+  return active() && detail::forked_from_a_runtime.load(std::memory_order_relaxed);
+}
+
 bool on_fiber() noexcept {
   const fiber_control* const fiber = calling_fiber();
   if (fiber == nullptr) [[likely]]
     return false;
   const auto* const here = static_cast<const std::byte*>(__builtin_frame_address(0));
-  return here >= fiber->memory.bottom && here < fiber->memory.top &&
-         !detail::forked_from_a_runtime.load(std::memory_order_relaxed);
+  return here >= fiber->memory.bottom && here < fiber->memory.top && !in_forked_child();
 }
 
 unsigned mutexes_held() noexcept {

@@ -10,6 +10,9 @@ namespace zsync::interpose {
 // There is zsync in this program.
 bool active() noexcept;
 
+// This is the child of a fork, whose copy of a runtime is nobody's.
+bool in_forked_child() noexcept;
+
 // A fiber, on its own stack. Not: a plain thread, the scheduler's own work, a signal handler with a stack of
 // its own, the child of a fork, a program without zsync.
 bool on_fiber() noexcept;

@@ -4,7 +4,6 @@
 #include <zsync/io/interpose/real.hpp>
 #include <zsync/io/kernel.hpp>
 #include <zsync/io/posix.hpp>
-#include <zsync/sched/fork.hpp>
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -57,8 +56,7 @@ namespace {
 
 // On the calling fiber or thread, and not in the child of a fork, whose copy of who waits is nobody's.
 bool anybody_waits_for(int fd) noexcept {
-  return active() && !detail::forked_from_a_runtime.load(std::memory_order_relaxed) &&
-         static_cast<bool>(detail::find_borrowed(fd));
+  return active() && !in_forked_child() && static_cast<bool>(detail::find_borrowed(fd));
 }
 
 // Calls f, which gives the number back, once nobody waits for it any more and before anybody else does.
@@ -83,12 +81,12 @@ ZSYNC_REPLACES int close(int fd) {
 ZSYNC_REPLACES int __close(int fd) { return ::close(fd); }
 
 ZSYNC_REPLACES int dup2(int from, int to) noexcept {
-  if (from == to || detail::kernel::fcntl(from, F_GETFD) < 0) return real_dup2(from, to);
+  if (!active() || from == to || detail::kernel::fcntl(from, F_GETFD) < 0) return real_dup2(from, to);
   return instead_of_those_who_wait(to, [&] { return real_dup2(from, to); });
 }
 
 ZSYNC_REPLACES int dup3(int from, int to, int flags) noexcept {
-  if (from == to || detail::kernel::fcntl(from, F_GETFD) < 0) return real_dup3(from, to, flags);
+  if (!active() || from == to || detail::kernel::fcntl(from, F_GETFD) < 0) return real_dup3(from, to, flags);
   return instead_of_those_who_wait(to, [&] { return real_dup3(from, to, flags); });
 }
 

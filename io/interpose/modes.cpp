@@ -2,7 +2,6 @@
 #include <zsync/io/interpose/caller.hpp>
 #include <zsync/io/interpose/elsewhere.hpp>
 #include <zsync/io/interpose/real.hpp>
-#include <zsync/sched/fork.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -32,7 +31,7 @@ namespace {
 // nobody sets a mode that would be lost.
 template <class F>
 int between_changes(int fd, F f) noexcept {
-  if (fd < 0 || !active() || detail::forked_from_a_runtime.load(std::memory_order_relaxed)) return f();
+  if (fd < 0 || !active() || in_forked_child()) return f();
   const std::lock_guard hold(detail::mode_lock(fd));
   return f();
 }

@@ -1,0 +1,27 @@
+// ARGUMENTS: PORT. Sets a key and reads it back.
+#include "guest.hpp"
+
+#if ZSYNC_GUEST_HIREDIS
+#include <hiredis/hiredis.h>
+
+#include <memory>
+
+guests::deed guests::hiredis(const arguments& more) {
+  return [port = std::stoi(more.at(0))](int number) {
+    const std::unique_ptr<redisContext, void (*)(redisContext*)> to(::redisConnect("127.0.0.1", port),
+                                                                    &::redisFree);
+    expect(to && to->err == 0, to ? to->errstr : "no memory");
+    const auto ask = [&](const char* format, const std::string& answer, auto... values) {
+      auto* const reply = static_cast<redisReply*>(::redisCommand(to.get(), format, values...));
+      expect(reply != nullptr, to->errstr);
+      const std::string came(reply->str, reply->len);
+      ::freeReplyObject(reply);
+      expect(came == answer, "another answer: " + came);
+    };
+    ask("SET key:%d %d", "OK", number, number * 7);
+    ask("GET key:%d", std::to_string(number * 7), number);
+  };
+}
+#else
+guests::deed guests::hiredis(const arguments&) { return {}; }
+#endif
