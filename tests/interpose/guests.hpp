@@ -5,11 +5,6 @@
 #include "support/subprocess.hpp"
 #include "support/temporary.hpp"
 
-#include <zsync/io/unique_fd.hpp>
-
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

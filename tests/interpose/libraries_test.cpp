@@ -4,35 +4,55 @@
 #include "interpose/guests.hpp"
 #include "support/catch.hpp"
 
+#include <unistd.h>
+
 #include <csignal>
+#include <optional>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 using namespace std::chrono_literals;
 using namespace zsync::test;
 
 namespace {
 
-// A free port, until somebody takes it.
-std::string free_port() {
-  const zsync::unique_fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) == 0);
-  REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0);
-  return std::to_string(ntohs(address.sin_port));
+// What stands behind `announcement`, up to the end of the figures.
+std::string port_behind(background_program& server, const std::string& announcement) {
+  const std::string said = server.wait_for(announcement);
+  const std::size_t at = said.find(announcement) + announcement.size();
+  return said.substr(at, said.find_first_not_of("0123456789", at) - at);
 }
+
+// A redis-server of the test's own. On TCP, for hiredis gives up on a unix socket whose backlog is full; on a
+// port below those that the kernel hands out, so that only another of these can have it.
+class redis {
+ public:
+  redis() {
+    constexpr int attempts_max = 20;
+    for (int attempt = 1;; ++attempt) {
+      port = std::to_string(10'000 + (::getpid() * 7 + attempt * 1009) % 20'000);
+      program.emplace(std::vector<std::string>{"redis-server", "--port", port, "--bind", "127.0.0.1",
+                                               "--save", "", "--appendonly", "no", "--tcp-backlog", "2048"});
+      try {
+        program->wait_for("Ready to accept connections");
+        return;
+      } catch (const std::runtime_error&) {
+        if (attempt == attempts_max) throw;
+      }
+    }
+  }
+
+  std::string port;
+  std::optional<background_program> program;
+};
 
 }  // namespace
 
 #if defined(ZSYNC_RUN)
 TEST_CASE("libcurl's easy interface waits as a fiber, for slow names and slow servers", "[interpose]") {
   background_program server({ZSYNC_RUN, "http-server", "--listen", "127.0.0.1:0", "--delay", "200ms"});
-  const std::string announcement = "listening on 127.0.0.1:";
-  const std::string said = server.wait_for(announcement);
-  const std::size_t at = said.find(announcement) + announcement.size();
-  const std::string port = said.substr(at, said.find_first_not_of("0123456789", at) - at);
+  const std::string port = port_behind(server, "listening on 127.0.0.1:");
   const std::string url = "http://slow.test:" + port + "/";
   constexpr int many = 200;
   constexpr int few = 5;
@@ -49,17 +69,14 @@ TEST_CASE("libcurl's easy interface waits as a fiber, for slow names and slow se
 
 TEST_CASE("hiredis waits as a fiber, a thousand times", "[interpose]") {
   if (!is_installed("redis-server")) return;
-  const std::string port = free_port();
-  background_program server(
-      {"redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"});
-  server.wait_for("Ready to accept connections");
-  server.send_signal(SIGSTOP);
-  const guest_run together = run_guests(GUESTS_INTERPOSED, "hiredis", 1000, server.pid(), {port});
+  redis server;
+  server.program->send_signal(SIGSTOP);
+  const guest_run together =
+      run_guests(GUESTS_INTERPOSED, "hiredis", 1000, server.program->pid(), {server.port});
   if (!together.built) return;
   CHECK(together.failed == 0);
-  server.send_signal(SIGSTOP);
-  CHECK(run_guests(GUESTS_BLOCKING, "hiredis", 2, server.pid(), {port}, 1s).timed_out);
-  server.send_signal(SIGCONT);
+  server.program->send_signal(SIGSTOP);
+  CHECK(run_guests(GUESTS_BLOCKING, "hiredis", 2, server.program->pid(), {server.port}, 1s).timed_out);
 }
 
 TEST_CASE("OpenSSL's BIO waits as a fiber", "[interpose]") {
@@ -70,30 +87,24 @@ TEST_CASE("OpenSSL's BIO waits as a fiber", "[interpose]") {
   REQUIRE(run_program({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
                        "-nodes", "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=localhost"})
               .exit_code == 0);
-  const std::string port = free_port();
   background_program server(
-      {"openssl", "s_server", "-accept", "127.0.0.1:" + port, "-key", key, "-cert", certificate, "-www"});
-  server.wait_for("ACCEPT");
+      {"openssl", "s_server", "-accept", "127.0.0.1:0", "-key", key, "-cert", certificate, "-www"});
+  const std::string address = "127.0.0.1:" + port_behind(server, "ACCEPT 127.0.0.1:");
   server.send_signal(SIGSTOP);
   // It serves one at a time.
-  const guest_run together =
-      run_guests(GUESTS_INTERPOSED, "openssl", 20, server.pid(), {"127.0.0.1:" + port});
+  const guest_run together = run_guests(GUESTS_INTERPOSED, "openssl", 20, server.pid(), {address});
   if (!together.built) return;
   CHECK(together.failed == 0);
   server.send_signal(SIGSTOP);
-  CHECK(run_guests(GUESTS_BLOCKING, "openssl", 2, server.pid(), {"127.0.0.1:" + port}, 1s).timed_out);
-  server.send_signal(SIGCONT);
+  CHECK(run_guests(GUESTS_BLOCKING, "openssl", 2, server.pid(), {address}, 1s).timed_out);
 }
 
 TEST_CASE("a program into which it is preloaded waits as a fiber too", "[interpose]") {
   if (!is_installed("redis-server")) return;
-  const std::string port = free_port();
-  background_program server(
-      {"redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"});
-  server.wait_for("Ready to accept connections");
-  server.send_signal(SIGSTOP);
-  const guest_run together = run_guests(GUESTS_PRELOADABLE, "hiredis", 100, server.pid(), {port}, 60s,
-                                        {"LD_PRELOAD=" INTERPOSE_LIBRARY});
+  redis server;
+  server.program->send_signal(SIGSTOP);
+  const guest_run together = run_guests(GUESTS_PRELOADABLE, "hiredis", 100, server.program->pid(),
+                                        {server.port}, 60s, {"LD_PRELOAD=" INTERPOSE_LIBRARY});
   if (!together.built) return;
   CHECK(together.failed == 0);
 }
