@@ -126,11 +126,11 @@ class [[nodiscard]] future : public detail::future_base<T> {
     this->state().wait(deadline::never());
     const future used = std::move(*this);
     if constexpr (std::is_void_v<T>) {
-      (void)used.state_->value();
+      (void)used.state_->last_value();
     } else if constexpr (std::is_reference_v<T>) {
-      return static_cast<T>(*used.state_->value());
+      return static_cast<T>(*used.state_->last_value());
     } else {
-      return std::move(used.state_->value());
+      return std::move(used.state_->last_value());
     }
   }
 

@@ -130,6 +130,10 @@ class future_state_base {
   void rethrow_error() const {
     if (error_) std::rethrow_exception(error_);
   }
+  // Whoever asks last takes it along, so that it is not the setter who destroys it, letting go of this state.
+  void rethrow_last() {
+    if (error_) std::rethrow_exception(std::move(error_));
+  }
 
  private:
   void wait_out() noexcept;
@@ -191,6 +195,11 @@ class future_state : public future_state_base {
   // It is ready. A reference to the value, or its exception.
   [[nodiscard]] stored& value() {
     rethrow_error();
+    return *value_;
+  }
+  // The same for who is the only one to ask.
+  [[nodiscard]] stored& last_value() {
+    rethrow_last();
     return *value_;
   }
 
