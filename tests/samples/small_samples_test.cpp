@@ -117,7 +117,7 @@ TEST_CASE("mirrors compares what several servers answer", "[mirrors]") {
     sample_server one("http-server", options, {"--text", "the same"});
     sample_server other("http-server", options, {"--text", "the same", "--delay", "50ms"});
     const child_result same =
-        run_program(sample_command("mirrors", options, {other.address(), one.address()}));
+        run_program(sample_command("mirrors", options, {other.address(), one.address(), "--timeout", "60s"}));
     CHECK(same.err == "");
     CHECK(same.exit_code == 0);
     CHECK_THAT(same.out, Catch::StartsWith("first: 127.0.0.1:") &&
@@ -128,7 +128,7 @@ TEST_CASE("mirrors compares what several servers answer", "[mirrors]") {
 
     sample_server third("http-server", options, {"--text", "something else"});
     const child_result differ = run_program(sample_command(
-        "mirrors", options, {one.address(), third.address(), "127.0.0.1:1", "--timeout", "30s"}));
+        "mirrors", options, {one.address(), third.address(), "127.0.0.1:1", "--timeout", "60s"}));
     CHECK(differ.exit_code == 0);
     CHECK_THAT(differ.out, Catch::Contains("\n127.0.0.1:1  ") && Catch::Contains("refused") &&
                                Catch::Contains("\nthey differ\nchecksum: "));
