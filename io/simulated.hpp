@@ -1,5 +1,5 @@
 // What a simulation (io/sim) answers in the kernel's place. Its sockets' numbers have a bit that none of the
-// kernel's have, so that kernel.cpp tells them apart by one comparison.
+// kernel's have, so that kernel.cpp tells them apart by one comparison. Not a public header.
 #pragma once
 
 #include <sys/socket.h>
