@@ -12,6 +12,7 @@ std::unique_ptr<sample> make_dns_lookup();
 std::unique_ptr<sample> make_echo_client();
 std::unique_ptr<sample> make_echo_server();
 std::unique_ptr<sample> make_file_serve();
+std::unique_ptr<sample> make_doctor();
 std::unique_ptr<sample> make_hello();
 std::unique_ptr<sample> make_http_server();
 std::unique_ptr<sample> make_kv_server();
@@ -26,6 +27,7 @@ std::span<const catalogue_entry> catalogue() {
   static const std::array entries{
       catalogue_entry{"demo", "a server and ten thousand clients in one process, and what that costs",
                       make_demo},
+      catalogue_entry{"doctor", "says what this system offers, and what zsync makes of it", make_doctor},
       catalogue_entry{"hello", "sends ping to a TCP server and prints what comes back", make_hello},
       catalogue_entry{"echo-server", "sends back whatever arrives", make_echo_server},
       catalogue_entry{"echo-client", "loads an echo server, and reports rate and latency", make_echo_client},
