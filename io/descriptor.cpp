@@ -33,7 +33,7 @@ op* pop(op_list& list) noexcept {
   op* o = list.front();
   if (o == nullptr) return nullptr;
   list.remove(*o);
-  o->listed = op::nowhere;
+  o->listed.store(op::nowhere, std::memory_order_relaxed);
   return o;
 }
 
@@ -100,20 +100,20 @@ int descriptor::take_fd() noexcept {
 
 void descriptor::list_local(op& o) noexcept {
   streak_.store(0, std::memory_order_relaxed);
-  o.listed = op::local;
+  o.listed.store(op::local, std::memory_order_relaxed);
   local_[static_cast<int>(o.side)].push_back(o);
 }
 
 void descriptor::unlist_local(op& o) noexcept {
-  if (o.listed != op::local) return;
-  o.listed = op::nowhere;
+  if (o.listed.load(std::memory_order_relaxed) != op::local) return;
+  o.listed.store(op::nowhere, std::memory_order_relaxed);
   local_[static_cast<int>(o.side)].remove(o);
 }
 
 bool descriptor::list_shared(op& o) noexcept {
   guard g(lock_);
   if (closed_.load(std::memory_order_relaxed)) return false;
-  o.listed = op::shared;
+  o.listed.store(op::shared, std::memory_order_relaxed);
   shared_[static_cast<int>(o.side)].push_back(o);
   waiting_visitors_.fetch_add(1, std::memory_order_seq_cst);
   return true;
@@ -121,8 +121,8 @@ bool descriptor::list_shared(op& o) noexcept {
 
 void descriptor::unlist_shared(op& o) noexcept {
   guard g(lock_);
-  if (o.listed != op::shared) return;
-  o.listed = op::nowhere;
+  if (o.listed.load(std::memory_order_relaxed) != op::shared) return;
+  o.listed.store(op::nowhere, std::memory_order_relaxed);
   shared_[static_cast<int>(o.side)].remove(o);
   waiting_visitors_.fetch_sub(1, std::memory_order_relaxed);
 }

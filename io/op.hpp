@@ -13,6 +13,7 @@
 
 #include <sys/socket.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -66,8 +67,10 @@ struct op {
   direction side;
   bool done = false;
   bool connecting = false;  // connect() has been called, what remains is to ask how it went
-  // Where the descriptor keeps it; see descriptor.hpp.
-  enum place : std::uint8_t { nowhere, local, shared } listed = nowhere;
+  // Where the descriptor keeps it; see descriptor.hpp. Changed under the lock, but to and from `local` by its
+  // home alone, which therefore may ask for that without the lock.
+  enum place : std::uint8_t { nowhere, local, shared };
+  std::atomic<place> listed = nowhere;
   // What a completing engine has done with it.
   enum stage : std::uint8_t { outside, deferred, in_kernel } at = outside;
   bool cancel_deferred = false;

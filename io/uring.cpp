@@ -284,7 +284,7 @@ void uring::submit_deferred() noexcept {
     } else if (o->target != nullptr && o->target->closed()) {
       // Its number may be somebody else's by now.
       o->at = op::outside;
-      if (o->listed == op::local) o->target->unlist_local(*o);
+      if (o->listed.load(std::memory_order_relaxed) == op::local) o->target->unlist_local(*o);
       o->finish(-ECANCELED);
       if (claim(*o)) resume_anywhere(*o);
     } else {
@@ -333,7 +333,7 @@ void uring::complete(op& o, int result) noexcept {
     take_out(o);
   }
   o.at = op::outside;
-  if (o.listed == op::local) o.target->unlist_local(o);
+  if (o.listed.load(std::memory_order_relaxed) == op::local) o.target->unlist_local(o);
   const bool polled = o.kind == op_kind::ready || o.kind == op_kind::call;
   o.finish(polled && result > 0 ? 0 : result);
   if (claim(o)) resume_anywhere(o);
