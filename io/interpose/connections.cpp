@@ -17,7 +17,6 @@ ZSYNC_REAL(accept4);
 ZSYNC_REAL(connect);
 ZSYNC_REAL(close);
 ZSYNC_REAL(close_range);
-ZSYNC_REAL(closefrom);
 ZSYNC_REAL(dup2);
 ZSYNC_REAL(dup3);
 ZSYNC_REAL(fclose);
