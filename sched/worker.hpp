@@ -97,6 +97,8 @@ class worker {
   [[nodiscard]] poller& io() noexcept { return *io_; }
   // As of the last look at the clock: less than a pass old while the worker is busy.
   [[nodiscard]] clock::time_point roughly_now() const noexcept { return now_; }
+  // Somebody runs as soon as the calling fiber waits.
+  [[nodiscard]] bool others_ready() const noexcept { return !ready_.empty(); }
   [[nodiscard]] std::uint64_t next_id() noexcept;
   void note_end() noexcept;  // the calling fiber is about to end
   // Never 0; Marsaglia's xorshift. A select asks it, and is no party to it for a checker.
