@@ -129,15 +129,25 @@ void descriptor::unlist_shared(op& o) noexcept {
 
 // ---- readiness ----
 
+// After a success from which nothing can be concluded. Bursts of datagrams and of connections are taken
+// faster by direct calls than by one completion each, and a call in vain costs something; so as long as
+// guesses come out well there are more of them, and after a wrong one there is none for a while.
+expectation descriptor::guess() noexcept {
+  const bool was_guessed = expects(direction::in) == expectation::ready;
+  if (luck_ < 0 || (was_guessed && luck_ < luck_max)) ++luck_;
+  return luck_ >= 0 ? expectation::ready : expectation::unknown;
+}
+
 void descriptor::learn(const op& o, bool events_tell) noexcept {
   const bool reads = o.kind == op_kind::receive || o.kind == op_kind::read;
   const bool looked = o.kind == op_kind::receive && (o.flags & MSG_PEEK) != 0;  // and left it all there
   const bool emptied = reads && !looked && o.result > 0 && static_cast<std::size_t>(o.result) < o.size;
+  answers_ = o.side == direction::in;
   expectation next = expectation::ready;
   if (emptied && kind_ == descriptor_kind::stream_socket && !ended_) {
     next = expectation::empty;
   } else if (!events_tell && (emptied || (o.side == direction::in && !reads))) {
-    next = expectation::unknown;
+    next = guess();
   }
   expect(o.side, next);
 }

@@ -106,6 +106,14 @@ class descriptor {
   void expect(direction side, expectation what) noexcept { expects_[static_cast<int>(side)] = what; }
   // Draws the conclusion from a local operation that has succeeded.
   void learn(const op& o, bool events_tell) noexcept;
+  // The last thing that succeeded at home was a receipt, so that what is sent now is an answer.
+  [[nodiscard]] bool answers() const noexcept { return answers_; }
+  // An attempt was made, and would have to wait.
+  void found_empty(direction side) noexcept {
+    if (side == direction::in && expects(side) == expectation::ready)
+      luck_ = luck_ > 0 ? luck_ - 1 : -guess_pause;
+    expect(side, expectation::empty);
+  }
   // True once in a while: so many successes in a row that others should have a turn.
   [[nodiscard]] bool hogs() noexcept {
     const unsigned next = streak_.load(std::memory_order_relaxed) + 1u;
@@ -156,6 +164,7 @@ class descriptor {
   ~descriptor() = default;
   void end() noexcept;
   bool let_go(engine& here, op_list& woken) noexcept;
+  [[nodiscard]] expectation guess() noexcept;
   void send_home(engine& home, std::uint8_t what) noexcept;
   void shut_down() noexcept;
   [[nodiscard]] int take_fd() noexcept;
@@ -164,11 +173,15 @@ class descriptor {
   void claim_shared(op_list& woken) noexcept;
 
   static constexpr unsigned streak_max = 64;
+  static constexpr signed char luck_max = 3;
+  static constexpr signed char guess_pause = 32;
 
   const int fd_;
   const descriptor_kind kind_;
   std::atomic<std::uint8_t> streak_{0};  // successes without a wait; a lost count does no harm
   bool ended_ = false;                   // the home's thread
+  bool answers_ = false;                 // the home's thread
+  signed char luck_ = -guess_pause;      // the home's thread; see guess()
   expectation expects_[2] = {expectation::unknown, expectation::unknown};  // the home's thread
   op_list local_[2];                                                       // the home's thread
   std::atomic<engine*> home_{nullptr};  // set under the lock; cleared by the home's thread under the lock

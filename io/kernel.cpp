@@ -134,6 +134,20 @@ ssize_t recvmsg(int fd, msghdr* message, int flags) noexcept {
     return simulated(fd).receive(fd, *message, flags);
   return ZSYNC_EITHER(ask(SYS_recvmsg, fd, message, flags), (::recvmsg(fd, message, flags)));
 }
+ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* from,
+                 socklen_t* length) noexcept {
+  if (is_simulated(fd)) [[unlikely]] {
+    iovec all{buffer, size};
+    msghdr m = message_of(all);
+    m.msg_name = from;
+    m.msg_namelen = *length;
+    const ssize_t n = simulated(fd).receive(fd, m, flags);
+    *length = m.msg_namelen;
+    return n;
+  }
+  return ZSYNC_EITHER(ask(SYS_recvfrom, fd, buffer, size, flags, from, length),
+                      (::recvfrom(fd, buffer, size, flags, from, length)));
+}
 ssize_t send(int fd, const void* buffer, std::size_t size, int flags) noexcept {
   if (is_simulated(fd)) [[unlikely]] {
     iovec all{const_cast<void*>(buffer), size};
@@ -147,6 +161,18 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept {
   if (is_simulated(fd)) [[unlikely]]
     return simulated(fd).send(fd, *message, flags);
   return ZSYNC_EITHER(ask(SYS_sendmsg, fd, message, flags), (::sendmsg(fd, message, flags)));
+}
+ssize_t sendto(int fd, const void* buffer, std::size_t size, int flags, const sockaddr* to,
+               socklen_t length) noexcept {
+  if (is_simulated(fd)) [[unlikely]] {
+    iovec all{const_cast<void*>(buffer), size};
+    msghdr m = message_of(all);
+    m.msg_name = const_cast<sockaddr*>(to);
+    m.msg_namelen = length;
+    return simulated(fd).send(fd, m, flags);
+  }
+  return ZSYNC_EITHER(ask(SYS_sendto, fd, buffer, size, flags, to, length),
+                      (::sendto(fd, buffer, size, flags, to, length)));
 }
 int connect(int fd, const sockaddr* address, socklen_t length) noexcept {
   if (is_simulated(fd)) [[unlikely]]

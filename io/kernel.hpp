@@ -30,8 +30,12 @@ int fsync(int fd) noexcept;
 
 ssize_t recv(int fd, void* buffer, std::size_t size, int flags) noexcept;
 ssize_t recvmsg(int fd, msghdr* message, int flags) noexcept;
+ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* from,
+                 socklen_t* length) noexcept;
 ssize_t send(int fd, const void* buffer, std::size_t size, int flags) noexcept;
 ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept;
+ssize_t sendto(int fd, const void* buffer, std::size_t size, int flags, const sockaddr* to,
+               socklen_t length) noexcept;
 int socket(int family, int type) noexcept;
 int socketpair(int family, int type, int (&ends)[2]) noexcept;
 int bind(int fd, const sockaddr* address, socklen_t length) noexcept;

@@ -42,6 +42,18 @@ std::int64_t look(const op& o) noexcept {
   return n > 0 ? 0 : -1;
 }
 
+std::int64_t receive_from(op& o) noexcept {
+  auto& m = *static_cast<msghdr*>(o.data);
+  return kernel::recvfrom(o.fd, m.msg_iov->iov_base, m.msg_iov->iov_len, o.flags | MSG_DONTWAIT,
+                          static_cast<sockaddr*>(m.msg_name), &m.msg_namelen);
+}
+
+std::int64_t send_to(const op& o) noexcept {
+  const auto& m = *static_cast<const msghdr*>(o.data);
+  return kernel::sendto(o.fd, m.msg_iov->iov_base, m.msg_iov->iov_len, o.flags | MSG_DONTWAIT | no_sigpipe,
+                        static_cast<const sockaddr*>(m.msg_name), m.msg_namelen);
+}
+
 std::int64_t call(op& o) noexcept {
   switch (o.kind) {
     case op_kind::read:
@@ -56,6 +68,10 @@ std::int64_t call(op& o) noexcept {
       return kernel::recvmsg(o.fd, static_cast<msghdr*>(o.data), o.flags | MSG_DONTWAIT);
     case op_kind::send_message:
       return kernel::sendmsg(o.fd, static_cast<const msghdr*>(o.data), o.flags | MSG_DONTWAIT | no_sigpipe);
+    case op_kind::receive_from:
+      return receive_from(o);
+    case op_kind::send_to:
+      return send_to(o);
     case op_kind::accept:
       return accept_connection(o.fd, nullptr, nullptr);
     case op_kind::connect:

@@ -66,9 +66,10 @@ std::error_code too_late(bool by_scope) noexcept {
 std::error_code conclude(const descriptor& d, const op& o, std::error_code why_ended) noexcept {
   if (!o.failed()) {
     // The end of the stream, or readiness, may be what close() has made by shutting the socket down.
-    const bool stream_end = o.result == 0 && o.size != 0 && o.side == direction::in &&
-                            (o.kind == op_kind::receive || o.kind == op_kind::read ||
-                             o.kind == op_kind::receive_message || o.kind == op_kind::call);
+    const bool stream_end =
+        o.result == 0 && o.size != 0 && o.side == direction::in &&
+        (o.kind == op_kind::receive || o.kind == op_kind::read || o.kind == op_kind::receive_message ||
+         o.kind == op_kind::receive_from || o.kind == op_kind::call);
     return (stream_end || o.kind == op_kind::ready) && d.closed() ? make_error_code(error::closed)
                                                                   : std::error_code();
   }
@@ -132,7 +133,7 @@ std::error_code performance::run() {
       visit_.end();
       if (here.worth_trying(o_, d_.expects(o_.side))) {
         if (o_.attempt()) return succeed_local(here);
-        d_.expect(o_.side, expectation::empty);
+        d_.found_empty(o_.side);
       }
     } else {
       if (!visit_.begin()) return error::closed;

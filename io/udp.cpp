@@ -232,7 +232,7 @@ std::size_t udp_socket::send_to(const_buffer data, const socket_address& to, std
   set_name(message, to);
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
-  op o(op_kind::send_message, direction::out, &message, 1);
+  op o(op_kind::send_to, direction::out, &message, 1);
   return send_now(stream_descriptor(), o, ec);
 }
 std::size_t udp_socket::send_to(const_buffer data, const socket_address& to) {
@@ -257,13 +257,13 @@ std::size_t udp_socket::recv(mutable_buffer to) {
 std::size_t udp_socket::recv_from(mutable_buffer to, socket_address& from, std::error_code& ec) {
   if (!usable(stream_descriptor(), ec)) return 0;
   iovec vector{to.data(), to.size()};
-  sockaddr_storage name{};
+  sockaddr_storage name;
   msghdr message{};
   message.msg_name = &name;
   message.msg_namelen = sizeof name;
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
-  op o(op_kind::receive_message, direction::in, &message, 1);
+  op o(op_kind::receive_from, direction::in, &message, 1);
   const std::size_t n = receive_now(stream_descriptor(), o, ec);
   if (!ec) from = socket_address::from_native(reinterpret_cast<const sockaddr*>(&name), message.msg_namelen);
   return n;

@@ -3,7 +3,8 @@
 // Submission queue entries gather until the worker has nothing ready (or takes its periodic look), and go to
 // the kernel with the same io_uring_enter that waits. What is likely to succeed at once never comes here: the
 // caller attempts it directly. A receive that is expected to wait says so (POLL_FIRST), which spares the
-// kernel a vain attempt.
+// kernel a vain attempt. Answers are gathered as well while other fibers are ready to run: one system call
+// carries those of all of them.
 //
 // An operation: outside --submit--> in_kernel --completion--> outside
 //                            \--> deferred --/      the submission queue is full and the kernel takes no more
@@ -13,6 +14,7 @@
 #include <zsync/io/engine.hpp>
 #include <zsync/io/kernel.hpp>
 #include <zsync/sched/wait.hpp>
+#include <zsync/sched/worker.hpp>
 
 #include <liburing.h>
 #include <poll.h>
@@ -27,12 +29,19 @@
 #include <cstring>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace zsync::detail {
 namespace {
 
 constexpr unsigned default_entries = 256;
 constexpr unsigned completions_an_entry = 4;
+
+// Who keeps the worker from its look at the kernel for that long, several times in a row, delays answers that
+// were gathered, so for so many looks none are. Once is nothing: another process may have had the processor.
+constexpr std::chrono::milliseconds gathering_max{1};
+constexpr unsigned late_looks_max = 3;
+constexpr unsigned looks_without = 64;
 
 // Completions that belong to no operation. Operations are aligned, so that small numbers are no addresses.
 enum tag : std::uint64_t { ignored_tag = 0, wake_tag = 1 };
@@ -135,11 +144,15 @@ class uring final : public engine {
     switch (o.kind) {
       case op_kind::send:
       case op_kind::send_message:
+        return what != expectation::empty && !may_gather(*o.target);
+      case op_kind::send_to:
       case op_kind::write:
       case op_kind::call:
         return what != expectation::empty;
       case op_kind::receive:
       case op_kind::receive_message:
+      case op_kind::receive_from:
+      case op_kind::accept:
       case op_kind::read:
         return what == expectation::ready;
       default:
@@ -152,6 +165,10 @@ class uring final : public engine {
   void withdraw(const descriptor& d) noexcept override;
 
  private:
+  [[nodiscard]] bool may_gather(const descriptor& d) const noexcept {
+    return d.is_home(this) && d.answers() && looks_without_ == 0 && current_worker()->others_ready();
+  }
+  void judge_gathering() noexcept;
   io_uring_sqe* entry() noexcept;
   void arm_wake() noexcept;
   void defer(op& o) noexcept;
@@ -168,16 +185,25 @@ class uring final : public engine {
   std::atomic<bool> woken_{false};
   mutable std::atomic<int> notify_{-1};  // an eventfd, once somebody has asked for a handle
   std::size_t in_kernel_ = 0;
+  bool gathered_ = false;         // an answer, since the last look
+  unsigned late_looks_ = 0;       // in a row, with answers gathered
+  unsigned looks_without_ = 0;    // gathering
   op* deferred_first_ = nullptr;  // operations, or their cancellations, that await a place in the queue
   op* deferred_last_ = nullptr;
 };
 
-void fill(io_uring_sqe& e, const op& o, const engine& here) noexcept {
+// Nobody has tried it yet.
+bool is_gathered(const op& o, const engine& here) noexcept {
+  return (o.kind == op_kind::send || o.kind == op_kind::send_message) && o.target->is_home(&here) &&
+         o.target->expects(direction::out) != expectation::empty;
+}
+
+void fill(io_uring_sqe& e, const op& o, const engine& here, bool gathered) noexcept {
   const auto size = static_cast<unsigned>(std::min<std::size_t>(o.size, 0x7ffff000));
   const auto flags = static_cast<unsigned>(o.flags);
   // A visitor knows nothing of what the descriptor's own worker expects.
   const bool expected_to_wait =
-      o.side == direction::out ||
+      (o.side == direction::out && !gathered) ||
       (o.target != nullptr && o.target->is_home(&here) && o.target->expects(o.side) == expectation::empty);
   const auto priority = static_cast<std::uint16_t>(expected_to_wait ? IORING_RECVSEND_POLL_FIRST : 0);
   switch (o.kind) {
@@ -202,10 +228,12 @@ void fill(io_uring_sqe& e, const op& o, const engine& here) noexcept {
       e.ioprio = priority;
       break;
     case op_kind::receive_message:
+    case op_kind::receive_from:
       ::io_uring_prep_recvmsg(&e, o.fd, static_cast<msghdr*>(o.data), flags);
       e.ioprio = priority;
       break;
     case op_kind::send_message:
+    case op_kind::send_to:
       ::io_uring_prep_sendmsg(&e, o.fd, static_cast<const msghdr*>(o.data), flags | MSG_NOSIGNAL);
       e.ioprio = priority;
       break;
@@ -250,7 +278,9 @@ void uring::submit(op& o) noexcept {
     o.at = op::deferred;
     return defer(o);
   }
-  fill(*e, o, *this);
+  const bool gathered = is_gathered(o, *this);
+  gathered_ |= gathered;
+  fill(*e, o, *this, gathered);
   ::io_uring_sqe_set_data(e, &o);
   o.at = op::in_kernel;
   ++in_kernel_;
@@ -404,12 +434,24 @@ int uring::native_handle() const noexcept {
   return fresh;
 }
 
+void uring::judge_gathering() noexcept {
+  if (looks_without_ != 0) --looks_without_;
+  if (!std::exchange(gathered_, false)) return;
+  const bool late = clock::now() - current_worker()->roughly_now() > gathering_max;
+  late_looks_ = late ? late_looks_ + 1 : 0;
+  if (late_looks_ == late_looks_max) {
+    late_looks_ = 0;
+    looks_without_ = looks_without;
+  }
+}
+
 void uring::wait(deadline until) {
   if (notify_ >= 0) [[unlikely]] {
     eventfd_t seen = 0;
     ::eventfd_read(notify_, &seen);  // before we look, so that what comes later is told anew
   }
   read_mail();
+  judge_gathering();
   if (!wake_armed_) arm_wake();
   submit_deferred();
   // What has arrived already, or cannot be submitted before something is fetched, is no reason to sleep.

@@ -25,10 +25,12 @@ class simulated_ring final : public engine, public watcher, public event_source 
     switch (o.kind) {
       case op_kind::send:
       case op_kind::send_message:
+      case op_kind::send_to:
       case op_kind::call:
         return what != expectation::empty;
       case op_kind::receive:
       case op_kind::receive_message:
+      case op_kind::receive_from:
         return what == expectation::ready;
       default:
         return false;

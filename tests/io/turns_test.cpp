@@ -55,6 +55,30 @@ TEST_CASE("a fiber whose writes never wait lets others have a turn now and then"
   });
 }
 
+TEST_CASE("an answer goes out although other fibers keep the worker busy", "[io]") {
+  test::in_fiber({.workers = false}, [] {
+    auto [client, server] = test::connect_pair();
+    zsync::fiber answering([&server = server] {
+      std::array<char, 1> byte{};
+      while (server.read(byte) != 0) server.write_all(byte);
+    });
+    bool stop = false;
+    zsync::fiber other([&] {
+      while (!stop) this_fiber::yield();
+    });
+    // Receipts that are followed by several writes, and by one.
+    std::array<char, 100> bytes{};
+    for (int i = 0; i < 100; ++i) {
+      client.write_all({bytes.data(), i % 2 == 0 ? bytes.size() : 1});
+      client.read_exact({bytes.data(), i % 2 == 0 ? bytes.size() : 1});
+    }
+    stop = true;
+    client.shutdown(zsync::shutdown_send);
+    answering.join();
+    other.join();
+  });
+}
+
 TEST_CASE("a fiber whose reads never wait lets others have a turn now and then", "[io]") {
   test::in_fiber({.workers = false}, [] {
     auto [a, b] = test::connect_pair();
