@@ -92,18 +92,25 @@ def network_row(peer, row, load, seconds):
 
 
 def system_calls(peer, row, load, seconds):
-    """Calls a request, counted by strace, which slows the server down: for nothing else."""
+    """Calls a request: what a longer run makes more than a short one, so that opening connections is not counted."""
+    short, few = _calls_of_run(peer, row, load, seconds)
+    long, many = _calls_of_run(peer, row, load, 3 * seconds)
+    if many <= few:
+        raise Failed("a longer run made no more requests")
+    each = {name: round((count - short.get(name, 0)) / (many - few), 3) for name, count in long.items()}
+    return {name: count for name, count in each.items() if count > 0.001}
+
+
+def _calls_of_run(peer, row, load, seconds):
+    """Counted by strace, which slows the server down: for nothing else. Calls by name, and requests."""
     with tempfile.NamedTemporaryFile("r") as counts:
         cpus = {sorted(os.sched_getaffinity(0))[-1]}
         with Server(peer, row, cpus, ("strace", "-f", "-c", "-o", counts.name)) as server:
-            command = [str(load), "--port", str(server.port), "--seconds", str(seconds), "--warmup", "0", *row.load]
+            command = [str(load), "--port", str(server.port), "--seconds", str(seconds), *row.load, "--warmup", "0"]
             ran = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
             subprocess.run(["pkill", "-KILL", "-P", str(server.process.pid)], check=False)  # strace's only child
             server.process.wait(30)  # strace then writes its counts
-        requests = _last_json(ran.stdout)["requests"]
-        calls = {}
-        for line in counts.read().splitlines():
-            words = line.split()
-            if len(words) >= 5 and words[3].isdigit() and words[-1] != "total" and int(words[3]) > requests / 1000:
-                calls[words[-1]] = round(int(words[3]) / requests, 3)
-        return calls
+        lines = [line.split() for line in counts.read().splitlines()]
+        calls = {words[-1]: int(words[3]) for words in lines
+                 if len(words) >= 5 and words[3].isdigit() and words[-1] != "total"}
+        return calls, _last_json(ran.stdout)["requests"]

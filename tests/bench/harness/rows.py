@@ -51,6 +51,27 @@ CPU = [
 ]
 
 _TCP = "TCP echo, server CPU a request, "
+# As many connections as 20,000 descriptors permit stand for ten thousand.
+_CONNECTIONS = {"1": ("1 connection", ("--connections", "1")), "50": ("50", ("--connections", "50")),
+                "1000": ("1,000", ("--connections", "1000")),
+                "10000": ("10,000", ("--connections", "9500", "--warmup", "1"))}
+
+
+def _sized(connections, name, size, title):
+    shown, load = _CONNECTIONS[connections]
+    goal = 1.05 if connections == "1000" else 1.03
+    return Row(f"tcp-{connections}-{name}", f"{_TCP}{shown}, {title}", "µs", "server_us", goal_ratio=goal,
+               load=(*load, "--size", size))
+
+
+def _derived(suffix, title, unit, figure):
+    """Another figure of the measurements of 64 bytes."""
+    return [Row(f"tcp-{each}-{suffix}", f"TCP echo, {shown}: {title}", unit, figure, load=load)
+            for each, (shown, load) in _CONNECTIONS.items()]
+
+
+_LATENCY = _derived("p999", "latency, 99.9 %", "µs", "p999_us")
+_CALLS = _derived("calls", "system calls a request", "calls", "calls")
 NETWORK = [
     Row("tcp-1", _TCP + "1 connection", "µs", "server_us", goal_ratio=1.03, load=("--connections", "1")),
     Row("tcp-50", _TCP + "50", "µs", "server_us", goal_ratio=1.03, load=("--connections", "50")),
@@ -61,6 +82,10 @@ NETWORK = [
         load=("--connections", "50", "--size", "1024")),
     Row("tcp-16k", _TCP + "50, 16 KiB", "µs", "server_us", goal_ratio=1.03,
         load=("--connections", "50", "--size", "16384")),
+    *(_sized(each, "1k", "1024", "1 KiB") for each in ("1", "1000", "10000")),
+    *(_sized(each, "16k", "16384", "16 KiB") for each in ("1", "1000", "10000")),
+    *_LATENCY,
+    *_CALLS,
     Row("churn", "connect, one echo, close; 50 at a time: server CPU", "µs", "server_us", goal_ratio=1.03,
         load=("--connections", "50", "--churn")),
     Row("udp-1", "UDP echo, server CPU a request, 1 client", "µs", "server_us", goal_ratio=1.05,
@@ -76,4 +101,5 @@ NETWORK = [
 ROWS = CPU + NETWORK
 
 # Rows that are another field of a row measured anyway.
-DERIVED = {"skynet-peak": "skynet", "sleeps-latest": "sleeps"}
+DERIVED = {"skynet-peak": "skynet", "sleeps-latest": "sleeps",
+           **{row.name: row.name.rsplit("-", 1)[0] for row in (*_LATENCY, *_CALLS)}}
