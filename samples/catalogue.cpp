@@ -19,6 +19,7 @@ std::unique_ptr<sample> make_kv_server();
 std::unique_ptr<sample> make_mirrors();
 std::unique_ptr<sample> make_pipeline();
 std::unique_ptr<sample> make_port_scan();
+std::unique_ptr<sample> make_replica();
 std::unique_ptr<sample> make_socks5_proxy();
 std::unique_ptr<sample> make_tcp_proxy();
 std::unique_ptr<sample> make_udp_echo();
@@ -41,6 +42,8 @@ std::span<const catalogue_entry> catalogue() {
       catalogue_entry{"pipeline", "finds primes by a chain of fibers and channels", make_pipeline},
       catalogue_entry{"port-scan", "which TCP ports of a host accept connections", make_port_scan},
       catalogue_entry{"dns-lookup", "the addresses of many names at once", make_dns_lookup},
+      catalogue_entry{"replica", "a replicated value in a simulated network, whose bug only some runs show",
+                      make_replica},
       catalogue_entry{"mirrors", "asks several web servers for the same page, and compares them",
                       make_mirrors},
       catalogue_entry{"crawler", "follows the links of a web site and reports the dead ones", make_crawler},
