@@ -90,34 +90,23 @@ class channel_state {
 
   // success, timeout or closed. Throws what the wait throws as well.
   channel_status send(T& message, deadline until = deadline::never()) {
-    for (;;) {
-      std::unique_lock guard(lock_);
-      const channel_status status = send_locked(message, guard);
-      if (status != channel_status::full) [[likely]]
-        return status;
-      send_slot<T> offer{&message};
-      if (wait_in(senders_, guard, wait_kind::channel_send, &offer, until) == wake_cause::timed_out) {
-        return channel_status::timeout;
-      }
-      if (offer.result == handover::done) return channel_status::success;
-      if (offer.result == handover::closed) return channel_status::closed;
-    }
+    locked guard(lock_);
+    const channel_status status = send_locked(message, guard);
+    if (status != channel_status::full) [[likely]]
+      return status;
+    guard.release();
+    return wait_to_send(message, until);
   }
 
   // success, timeout or closed.
   channel_status receive(receive_slot<T>& to, deadline until = deadline::never()) {
-    for (;;) {
-      std::unique_lock guard(lock_);
-      const channel_status status = receive_locked(to, guard);
-      if (status != channel_status::empty) [[likely]]
-        return status;
-      to.result = handover::retry;
-      if (wait_in(receivers_, guard, wait_kind::channel_receive, &to, until) == wake_cause::timed_out) {
-        return channel_status::timeout;
-      }
-      if (to.result == handover::done) return channel_status::success;
-      if (to.result == handover::closed) return channel_status::closed;
+    locked guard(lock_);
+    if (!buffer_.empty()) [[likely]] {
+      take_front(to, guard);
+      return channel_status::success;
     }
+    guard.release();
+    return wait_to_receive(to, until);
   }
 
   // Everyone who waits is woken. What is in the buffer can still be received.
@@ -190,7 +179,7 @@ class channel_state {
   using locked = std::unique_lock<spinlock>;
 
   // Each of these two leaves the lock released whenever it woke somebody, held if the caller has to wait.
-  channel_status send_locked(T& message, locked& guard) {
+  [[gnu::always_inline]] inline channel_status send_locked(T& message, locked& guard) {
     for (;;) {
       if (closed_.load(std::memory_order_relaxed)) return channel_status::closed;
       if (waiter* const to = claim(receivers_, receivers_waiting_)) {
@@ -209,18 +198,8 @@ class channel_state {
   }
 
   channel_status receive_locked(receive_slot<T>& to, locked& guard) {
-    if (!buffer_.empty()) [[likely]] {
-      to.put(std::move(buffer_.front()));
-      const std::unique_ptr<typename buffer::ring> drained = buffer_.pop();
-      resized(-1);
-      if (senders_waiting_.load(std::memory_order_relaxed)) {
-        wake_chain woken;
-        refill(woken);
-        guard.unlock();
-        woken.schedule();
-      } else {
-        guard.unlock();
-      }
+    if (!buffer_.empty()) {
+      take_front(to, guard);
       return channel_status::success;
     }
     if (waiter* const from = claim(senders_, senders_waiting_)) {
@@ -228,6 +207,50 @@ class channel_state {
       return channel_status::success;
     }
     return closed_.load(std::memory_order_relaxed) ? channel_status::closed : channel_status::empty;
+  }
+
+  // There is one. Leaves the lock released.
+  void take_front(receive_slot<T>& to, locked& guard) {
+    to.put(std::move(buffer_.front()));
+    const std::unique_ptr<typename buffer::ring> drained = buffer_.pop();
+    resized(-1);
+    if (senders_waiting_.load(std::memory_order_relaxed)) {
+      refill(guard);
+    } else {
+      guard.unlock();
+    }
+  }
+
+  // Out of the way of a message that finds its place at once. The lock is held at the call, and not at the
+  // return; the channel is full.
+  [[gnu::noinline]] channel_status wait_to_send(T& message, deadline until) {
+    for (locked guard(lock_, std::adopt_lock);;) {
+      send_slot<T> offer{&message};
+      if (wait_in(senders_, guard, wait_kind::channel_send, &offer, until) == wake_cause::timed_out) {
+        return channel_status::timeout;
+      }
+      if (offer.result == handover::done) [[likely]]
+        return channel_status::success;
+      if (offer.result == handover::closed) return channel_status::closed;
+      guard.lock();
+      if (const channel_status status = send_locked(message, guard); status != channel_status::full)
+        return status;
+    }
+  }
+
+  // Likewise; the buffer is empty.
+  [[gnu::noinline]] channel_status wait_to_receive(receive_slot<T>& to, deadline until) {
+    for (locked guard(lock_, std::adopt_lock);; guard.lock()) {
+      if (const channel_status status = receive_locked(to, guard); status != channel_status::empty)
+        return status;
+      to.result = handover::retry;
+      if (wait_in(receivers_, guard, wait_kind::channel_receive, &to, until) == wake_cause::timed_out) {
+        return channel_status::timeout;
+      }
+      if (to.result == handover::done) [[likely]]
+        return channel_status::success;
+      if (to.result == handover::closed) return channel_status::closed;
+    }
   }
 
   // The receiver `to` is claimed: whatever happens here, it has to be scheduled.
@@ -270,11 +293,12 @@ class channel_state {
   }
 
   // A message has left the buffer: the oldest waiting sender's takes its place. If its move throws, that is
-  // its own sender's business, who is told to try again.
-  void refill(wake_chain& woken) noexcept {
+  // its own sender's business, who is told to try again. Leaves the lock released.
+  [[gnu::noinline]] void refill(locked& guard) noexcept {
+    wake_chain woken;
     while (buffer_.has_room()) {
       waiter* const from = claim(senders_, senders_waiting_);
-      if (from == nullptr) return;
+      if (from == nullptr) break;
       auto& offer = *static_cast<send_slot<T>*>(from->slot);
       try {
         buffer_.push(std::move(*offer.message));
@@ -285,6 +309,8 @@ class channel_state {
       }
       woken.add(*from);
     }
+    guard.unlock();
+    woken.schedule();
   }
 
   void close_locked(wake_chain& woken) noexcept {
@@ -301,7 +327,8 @@ class channel_state {
 
   // The lock is held at the call and not at the return. notified: the slot says how; timed_out: by the
   // caller's own deadline. Everything else is thrown.
-  wake_cause wait_in(wait_queue& queue, locked& guard, wait_kind why, void* slot, deadline until) {
+  [[gnu::always_inline]] inline wake_cause wait_in(wait_queue& queue, locked& guard, wait_kind why,
+                                                   void* slot, deadline until) {
     wait w(why, this, wait::cancellable);
     if (!w.open()) {
       guard.unlock();
@@ -322,7 +349,7 @@ class channel_state {
   }
 
   // Memory is allocated without the lock: by the time it is taken again, everything may have changed.
-  void add_ring(locked& guard) {
+  [[gnu::noinline]] void add_ring(locked& guard) {
     const std::size_t capacity = buffer_.next_ring_size();
     guard.unlock();
     auto more = std::make_unique<typename buffer::ring>(capacity);

@@ -23,7 +23,7 @@ class message_buffer {
     explicit ring(std::size_t capacity) : capacity_(capacity), slots_(allocate(capacity)) {}
     ring(const ring&) = delete;
     ring& operator=(const ring&) = delete;
-    ~ring() {
+    [[gnu::noinline]] ~ring() {
       while (size_ != 0) pop();
       if (slots_ != nullptr) ::operator delete (slots_, std::align_val_t{alignof(T)});
     }

@@ -63,15 +63,10 @@ thread_parker& parker_of_thread() noexcept {
   return own.parker;
 }
 
-wait::wait(wait_kind why, const void* on, std::uint32_t accepts) noexcept
-    : timer_node(&wait::expire), here_(current_worker()), on_(on), accepts_(accepts), why_(why) {
-  if (here_ != nullptr) [[likely]] {
-    party_ = &here_->current();
-    return;
-  }
+parker& thread_party() noexcept {
   thread_parker& own = parker_of_thread();
   own.begin();
-  party_ = &own;
+  return own;
 }
 
 bool wait::open() noexcept {
@@ -94,41 +89,48 @@ bool wait::open() noexcept {
 }
 
 [[gnu::flatten]] wake_cause wait::suspend(deadline until) noexcept {
-  const bool fiber = here_ != nullptr;
-  if ((accepts_ & unscoped) == 0) {
-    const deadline_frame* const scope = fiber ? here_->current().deadlines : innermost_deadline();
-    if (scope != nullptr) scope_ = scope->until;
-  }
-  until_ = tightest(until, scope_);
-  if (fiber) [[likely]] {
-    suspend_fiber(here_->current());
+  if (party_->plain_thread) [[unlikely]] {
+    until_ = until;
+    suspend_thread();
   } else {
-    check_not_forked();
-    auto& own = static_cast<thread_parker&>(*party_);
-    if (!own.sleep(until_)) time_out();
-    own.sleep(deadline::never());  // whoever won the claim wakes us, be it ourselves
+    auto& fiber = static_cast<fiber_control&>(*party_);
+    if ((accepts_ & unscoped) == 0 && fiber.deadlines != nullptr) scope_ = fiber.deadlines->until;
+    until_ = tightest(until, scope_);
+    suspend_fiber(fiber);
   }
   if (party_->cause != wake_cause::timed_out) checker::acquire(&party_->cause);
   return party_->cause;
 }
 
+void wait::suspend_thread() noexcept {
+  check_not_forked();
+  if ((accepts_ & unscoped) == 0) {
+    if (const deadline_frame* const scope = innermost_deadline(); scope != nullptr) scope_ = scope->until;
+  }
+  until_ = tightest(until_, scope_);
+  auto& own = static_cast<thread_parker&>(*party_);
+  if (!own.sleep(until_)) time_out();
+  own.sleep(deadline::never());  // whoever won the claim wakes us, be it ourselves
+}
+
 void wait::suspend_fiber(fiber_control& fiber) noexcept {
+  worker& here = *fiber.home.load(std::memory_order_relaxed);  // while it runs
   fiber.waiting_in = this;
   fiber.anchored = (accepts_ & anchored) != 0;
-  since_ = here_->roughly_now();
-  if (!until_.is_never()) start_timer();
-  here_->suspend();
+  since_ = here.roughly_now();
+  if (!until_.is_never()) start_timer(here);
+  here.suspend();
   // The fiber may be on another worker now; if so, its timer was stopped where it stood.
   if (queued()) current_worker()->timers().cancel(*this);
   fiber.waiting_in = nullptr;
 }
 
 // Without memory for a timer the wait ends at once: too early, but never too late.
-void wait::start_timer() noexcept {
+void wait::start_timer(worker& here) noexcept {
   if (until_.time() <= since_) return time_out();
   const checker::unseen the_queue;
   try {
-    here_->timers().add(*this, until_);
+    here.timers().add(*this, until_);
   } catch (const std::bad_alloc&) {
     time_out();
   }
@@ -156,42 +158,19 @@ void wait::throw_unless_notified() const {
   }
 }
 
+[[gnu::noinline]] void wake_thread(parker& claimed) noexcept { static_cast<thread_parker&>(claimed).wake(); }
+
 [[gnu::flatten]] void schedule(parker& claimed) noexcept {
-  if (claimed.plain_thread) {
-    static_cast<thread_parker&>(claimed).wake();
-    return;
-  }
+  if (claimed.plain_thread) [[unlikely]]
+    return wake_thread(claimed);
   auto& fiber = static_cast<fiber_control&>(claimed);
   checker::release(&fiber.cause);
   worker* const home = fiber.home.load(std::memory_order_relaxed);  // it stays: nobody else can resume it
-  if (home == current_worker()) {
+  if (home == current_worker()) [[likely]] {
     home->make_ready(fiber);
   } else {
     home->give(fiber);
   }
-}
-
-void wait_queue::push_back(waiter& w) noexcept {
-  w.queued = true;
-  w.next = nullptr;
-  w.previous = tail_;
-  (tail_ == nullptr ? head_ : tail_->next) = &w;
-  tail_ = &w;
-}
-
-void wait_queue::remove(waiter& w) noexcept {
-  if (!w.queued) return;
-  w.queued = false;
-  (w.previous == nullptr ? head_ : w.previous->next) = w.next;
-  (w.next == nullptr ? tail_ : w.next->previous) = w.previous;
-}
-
-waiter* wait_queue::claim_front() noexcept {
-  while (waiter* const first = head_) {
-    remove(*first);
-    if (first->claim()) return first;
-  }
-  return nullptr;
 }
 
 std::string_view to_string(wait_kind why) noexcept {

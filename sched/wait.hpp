@@ -63,6 +63,9 @@ std::string_view to_string(wait_kind why) noexcept;
 class fiber_control;
 class worker;
 
+// The caller, who is about to wait: the fiber, or what stands for a plain thread.
+parker& waiting_party() noexcept;
+
 // One sleep of the calling fiber or plain thread. Lives on its stack.
 class wait : private timer_node {
  public:
@@ -76,7 +79,8 @@ class wait : private timer_node {
   };
 
   // `on` is the object that is waited for. A cancellation shield makes any wait uncancellable.
-  wait(wait_kind why, const void* on, std::uint32_t accepts) noexcept;
+  wait(wait_kind why, const void* on, std::uint32_t accepts) noexcept
+      : timer_node(&wait::expire), party_(&waiting_party()), on_(on), accepts_(accepts), why_(why) {}
   ~wait() = default;
   wait(const wait&) = delete;
   wait& operator=(const wait&) = delete;
@@ -112,12 +116,12 @@ class wait : private timer_node {
   friend class worker;
 
   void suspend_fiber(fiber_control& fiber) noexcept;
-  [[gnu::noinline]] void start_timer() noexcept;
+  [[gnu::noinline]] void suspend_thread() noexcept;
+  [[gnu::noinline]] void start_timer(worker& here) noexcept;
   [[gnu::noinline]] void time_out() noexcept;
   static void expire(timer_node& node) noexcept;
 
-  worker* const here_;  // until suspend(); the fiber may go on elsewhere
-  parker* party_;
+  parker* const party_;
   const void* on_;
   const std::uint32_t accepts_;
   const wait_kind why_;
@@ -167,12 +171,34 @@ class wait_queue {
   [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
   [[nodiscard]] waiter* front() const noexcept { return head_; }
 
-  void push_back(waiter& w) noexcept;
-  void remove(waiter& w) noexcept;  // nothing happens if a claim has already taken it out
+  void push_back(waiter& w) noexcept {
+    w.queued = true;
+    w.next = nullptr;
+    w.previous = tail_;
+    (tail_ == nullptr ? head_ : tail_->next) = &w;
+    tail_ = &w;
+  }
+
+  // Nothing happens if a claim has already taken it out.
+  void remove(waiter& w) noexcept {
+    if (!w.queued) return;
+    w.queued = false;
+    (w.previous == nullptr ? head_ : w.previous->next) = w.next;
+    (w.next == nullptr ? tail_ : w.next->previous) = w.previous;
+  }
 
   // Takes out the oldest waiter whose wait could be won, and those before it that were already over.
   // The caller must schedule its party. nullptr: nobody waits.
-  [[nodiscard]] waiter* claim_front() noexcept;
+  [[nodiscard]] waiter* claim_front() noexcept {
+    while (waiter* const first = head_) {
+      first->queued = false;
+      head_ = first->next;
+      (head_ == nullptr ? tail_ : head_->previous) = nullptr;
+      if (first->claim()) [[likely]]
+        return first;
+    }
+    return nullptr;
+  }
 
  private:
   waiter* head_ = nullptr;

@@ -39,6 +39,13 @@ ZSYNC_OPAQUE deadline_frame*& innermost_deadline() noexcept {
   return here == nullptr ? this_thread.deadlines : here->current().deadlines;
 }
 
+// See wait.hpp. A fiber's answer takes no more than this look.
+ZSYNC_OPAQUE parker& waiting_party() noexcept {
+  worker* const here = this_thread.driving;
+  if (here == nullptr) return thread_party();
+  return here->current();
+}
+
 outside_of_fibers::outside_of_fibers() noexcept : driven_(std::exchange(this_thread.driving, nullptr)) {}
 outside_of_fibers::~outside_of_fibers() { this_thread.driving = driven_; }
 

@@ -32,6 +32,9 @@ worker* current_worker() noexcept;
 // The calling fiber; nullptr on a plain thread, and while a loop's own thread is not within the loop.
 fiber_control* current_fiber() noexcept;
 
+// What stands for the calling thread while it waits; it is about to.
+[[gnu::noinline]] parker& thread_party() noexcept;
+
 // While one lives, its thread counts as a plain one: for what destructors of users do where no fiber is to
 // speak of, in the midst of choosing the next. What waits then blocks the worker, and nothing else.
 class outside_of_fibers {
@@ -91,7 +94,11 @@ class worker {
   void yield() noexcept;    // lets every other ready fiber run once
 
   // This worker's thread.
-  void make_ready(fiber_control& f) noexcept;
+  void make_ready(fiber_control& f) noexcept {
+    if (!f.stealable || f.anchored || &f == current_) [[likely]]
+      return ready_.push_back(f);
+    share(f);
+  }
   void push_newborn(fiber_control& f) noexcept;
   [[nodiscard]] timer_queue& timers() noexcept { return timers_; }
   [[nodiscard]] poller& io() noexcept { return *io_; }
@@ -118,8 +125,8 @@ class worker {
   void answer_listing() noexcept;  // if somebody asks
 
   // Any thread.
-  void give(fiber_control& f) noexcept;  // a claimed fiber of this worker, or a newborn
-  void request_sweep() noexcept;         // cancel_all(), soon
+  [[gnu::noinline]] void give(fiber_control& f) noexcept;  // a claimed fiber of this worker, or a newborn
+  void request_sweep() noexcept;                           // cancel_all(), soon
   // For a listing of its fibers; see listing.hpp.
   bool ask(worker_listing& question) noexcept;         // false: somebody else asks
   bool withdraw(worker_listing& question) noexcept;    // false: it is being answered
@@ -172,6 +179,7 @@ class worker {
   void sort_in(fiber_control& f) noexcept;
   void sleep(bool only_a_nap) noexcept;
   bool spin() noexcept;
+  [[gnu::noinline]] void share(fiber_control& f) noexcept;  // ready, and may move
   void move_away(fiber_control& f) noexcept;
   void announce_newborn() noexcept;
 

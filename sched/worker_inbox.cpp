@@ -9,9 +9,7 @@
 
 namespace zsync::detail {
 
-void worker::make_ready(fiber_control& f) noexcept {
-  if (!f.stealable || f.anchored || &f == current_) [[likely]]
-    return ready_.push_back(f);
+void worker::share(fiber_control& f) noexcept {
   if (f.waiting_in != nullptr) timers_.cancel(*f.waiting_in);  // while it is certain to stand in ours
   if (owner_.options().force_migration && owner_.size() > 1) [[unlikely]]
     return move_away(f);
