@@ -41,9 +41,9 @@ struct unseen_here {
 #endif
 
 namespace zsync::detail::kernel {
-#if defined(ZSYNC_ASKS_DIRECTLY)
 namespace {
 
+#if defined(ZSYNC_ASKS_DIRECTLY)
 long word(long value) noexcept { return value; }
 long word(int value) noexcept { return value; }
 long word(unsigned value) noexcept { return value; }
@@ -67,6 +67,7 @@ answer ask(long number, Arguments... arguments) noexcept {
 }
 
 constexpr const void* nothing = nullptr;
+#endif
 
 msghdr message_of(iovec& one) noexcept {
   msghdr m{};
@@ -98,7 +99,6 @@ constexpr int modes = 0;
 simulated_network& simulated(int fd) noexcept { return simulated_network::of(fd); }
 
 }  // namespace
-#endif
 
 ssize_t read(int fd, void* buffer, std::size_t size) noexcept {
   return ZSYNC_EITHER(ask(SYS_read, fd, buffer, size), (::read(fd, buffer, size)));
