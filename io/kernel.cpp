@@ -142,7 +142,7 @@ ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* fr
     m.msg_name = from;
     m.msg_namelen = *length;
     const ssize_t n = simulated(fd).receive(fd, m, flags);
-    *length = m.msg_namelen;
+    if (n >= 0) *length = m.msg_namelen;
     return n;
   }
   return ZSYNC_EITHER(ask(SYS_recvfrom, fd, buffer, size, flags, from, length),

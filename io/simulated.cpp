@@ -2,13 +2,12 @@
 
 #include <zsync/io/socket_address.hpp>
 #include <zsync/sched/error.hpp>
-#include <zsync/sched/simulator.hpp>
 
 namespace zsync::detail {
 
 simulated_network* simulated_network::of_thread() noexcept {
   simulator* const here = simulator::of_thread();
-  return here != nullptr ? &here->network() : nullptr;
+  return here != nullptr ? &static_cast<simulated_machine*>(here)->network() : nullptr;
 }
 
 simulated_network& simulated_network::of(int) noexcept {

@@ -2,6 +2,8 @@
 // kernel's have, so that kernel.cpp tells them apart by one comparison. Not a public header.
 #pragma once
 
+#include <zsync/sched/simulator.hpp>
+
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -50,6 +52,15 @@ class simulated_network {
 
  protected:
   ~simulated_network() = default;
+};
+
+// A simulation that has one.
+class simulated_machine : public simulator {
+ public:
+  virtual simulated_network& network() noexcept = 0;
+
+ protected:
+  ~simulated_machine() = default;
 };
 
 }  // namespace zsync::detail

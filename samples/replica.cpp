@@ -114,9 +114,7 @@ class replica final : public sample {
 
   void run(zsync::runtime&) override {
     // A simulation takes its thread for itself.
-    zsync::blocking([this] {
-      for (; runs_ != seeds_; ++runs_) attempt(seed_ + runs_);
-    });
+    for (; runs_ != seeds_; ++runs_) zsync::blocking([this] { attempt(seed_ + runs_); });
   }
 
   void summarise(std::ostream& to) const override {

@@ -17,10 +17,9 @@ struct choice {
     take_injected,   // a newborn from outside
     steal,           // from `victim`
     look,            // at timers, at the poller and at what others ask
-    network,         // no worker's: something arrives
   };
   kind what;
-  worker* where = nullptr;
+  worker* where = nullptr;  // nullptr: beneath all workers
   fiber_control* fiber = nullptr;
   worker* victim = nullptr;
 };

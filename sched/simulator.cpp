@@ -12,9 +12,14 @@ thread_local constinit simulator* running = nullptr;
 simulator::simulator() noexcept {
   if (running != nullptr) misuse("a simulation begins within another");
   running = this;
+  set_time_source(this);
 }
 
-void simulator::let_go() noexcept { running = nullptr; }
+void simulator::let_go() noexcept {
+  if (running != this) return;
+  running = nullptr;
+  set_time_source(nullptr);
+}
 
 simulator* simulator::of_thread() noexcept { return running; }
 

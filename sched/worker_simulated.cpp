@@ -18,7 +18,8 @@ void worker::offer(std::vector<choice>& to, bool events) noexcept {
   if (newborns_.size() > 1) to.push_back({kind::begin_oldest, this});
   if (!shared_.empty()) to.push_back({kind::take_shared, this});
   if (owner_.has_injected()) to.push_back({kind::take_injected, this});
-  for (unsigned i = 0; i < owner_.size() && to.size() == before; ++i) {
+  const bool nothing_here = to.size() == before;
+  for (unsigned i = 0; i < owner_.size() && nothing_here; ++i) {
     worker& other = owner_.at(i);
     if (&other != this && other.surplus() != 0) to.push_back({kind::steal, this, nullptr, &other});
   }
@@ -57,8 +58,6 @@ void worker::carry_out(const choice& chosen) noexcept {
     case kind::look:
       if (sweep_.load(std::memory_order_relaxed)) answer();
       pass();
-      break;
-    case kind::network:
       break;
   }
   if (next != nullptr) run_slice(*next);

@@ -14,8 +14,6 @@
 namespace zsync::detail::simulated {
 namespace {
 
-constexpr auto latest = std::chrono::microseconds{5};  // each step is taken after at most that
-
 class simulated_ring final : public engine, public watcher, public event_source {
  public:
   explicit simulated_ring(world& in) noexcept : engine(true), world_(in) {}

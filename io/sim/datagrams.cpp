@@ -12,11 +12,6 @@ namespace {
 constexpr std::size_t size_max = 65'507;                 // of a UDP datagram over IPv4
 constexpr std::size_t queue_max = std::size_t{212'992};  // bytes that wait to be read, as Linux has it
 
-int failed(int error) noexcept {
-  errno = error;
-  return -1;
-}
-
 }  // namespace
 
 ssize_t network_stack::send_datagram(const socket_ptr& s, const msghdr& m) {
@@ -51,13 +46,16 @@ void network_stack::deliver(const socket_ptr& from, host_state& there, const soc
   ip_address sender = from->local.ip();
   if (sender.is_unspecified()) sender = to.ip().is_loopback() ? to.ip() : from->at->ip;
   const socket_address name(sender, from->local.port());
-  const socket_ptr s = bound_to(there, SOCK_DGRAM, to.port());
+  const socket_ptr s = bound_to(there, SOCK_DGRAM, to);
   if (s == nullptr) {
     // Only who is connected hears of it.
-    if (from->peer.is_ip() && !from->closed) {
+    if (!from->peer.is_ip()) return;
+    link_state& l = world_.link(*from->at, there);
+    world_.after(world_.drawn().between(l.latency_min, l.latency_max), [this, &l, from] {
+      if (l.cut || from->closed) return;
       from->error = ECONNREFUSED;
       edge(from, true, true);
-    }
+    });
     return;
   }
   if (s->peer.is_ip() && s->peer != name) return;
@@ -70,20 +68,13 @@ void network_stack::deliver(const socket_ptr& from, host_state& there, const soc
 ssize_t network_stack::receive_datagram(const socket_ptr& s, msghdr& m, int flags) {
   if (s->error != 0) return failed(std::exchange(s->error, 0));
   if (s->datagrams.empty()) {
+    if (!s->shut_in) return failed(EAGAIN);
     m.msg_namelen = 0;
-    return s->shut_in ? 0 : failed(EAGAIN);
+    return 0;
   }
   const datagram& d = s->datagrams.front();
-  std::size_t n = 0;
-  for (std::size_t i = 0; i < m.msg_iovlen && n < d.bytes.size(); ++i) {
-    const std::size_t part = std::min(m.msg_iov[i].iov_len, d.bytes.size() - n);
-    std::memcpy(m.msg_iov[i].iov_base, d.bytes.data() + n, part);
-    n += part;
-  }
-  if (m.msg_name != nullptr) {
-    std::memcpy(m.msg_name, d.from.native(), std::min(m.msg_namelen, d.from.native_size()));
-    m.msg_namelen = d.from.native_size();
-  }
+  const std::size_t n = scatter(d.bytes, m);
+  put_name(d.from, static_cast<sockaddr*>(m.msg_name), &m.msg_namelen);
   const std::size_t whole = d.bytes.size();
   if (n < whole) m.msg_flags |= MSG_TRUNC;
   if ((flags & MSG_PEEK) == 0) {

@@ -4,9 +4,12 @@
 
 #include <zsync/io/sim/world.hpp>
 
+#include <chrono>
 #include <memory>
 
 namespace zsync::detail::simulated {
+
+constexpr auto latest = std::chrono::microseconds{5};  // what the kernel knows it tells after at most that
 
 struct made_poller {
   std::unique_ptr<poller> io;

@@ -16,6 +16,14 @@ namespace zsync::detail::simulated {
 namespace {
 
 constexpr int first_number = 3;
+constexpr unsigned first_port = 32768;  // of those that are given to who asks for none
+constexpr unsigned ports = 65536 - first_port;
+
+ip_address any(int family) noexcept {
+  return family == AF_INET6 ? ip_address::any_v6() : ip_address::any_v4();
+}
+
+}  // namespace
 
 int failed(int error) noexcept {
   errno = error;
@@ -28,11 +36,15 @@ void put_name(const socket_address& a, sockaddr* name, socklen_t* size) noexcept
   *size = a.native_size();
 }
 
-ip_address any(int family) noexcept {
-  return family == AF_INET6 ? ip_address::any_v6() : ip_address::any_v4();
+std::size_t scatter(std::string_view bytes, const msghdr& m) noexcept {
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < m.msg_iovlen && n < bytes.size(); ++i) {
+    const std::size_t part = std::min(m.msg_iov[i].iov_len, bytes.size() - n);
+    if (part != 0) std::memcpy(m.msg_iov[i].iov_base, bytes.data() + n, part);
+    n += part;
+  }
+  return n;
 }
-
-}  // namespace
 
 short socket::ready() const noexcept {
   unsigned is = 0;
@@ -123,12 +135,15 @@ host_state* network_stack::owner_of(const host_state& from, const ip_address& ip
   return nullptr;
 }
 
-socket_ptr network_stack::bound_to(const host_state& h, int type, std::uint16_t port) const {
-  const auto place = h.bound.find({type, port});
+socket_ptr network_stack::bound_to(const host_state& h, int type, const socket_address& to) const {
+  const auto place = h.bound.find({type, to.port()});
   if (place == h.bound.end()) return nullptr;
   std::vector<socket_ptr> alive;
   for (const auto& one : place->second) {
-    if (socket_ptr s = one.lock(); s != nullptr && !s->closed) alive.push_back(std::move(s));
+    socket_ptr s = one.lock();
+    if (s == nullptr || s->closed) continue;
+    const ip_address& ip = s->bound_ip;
+    if (ip.is_unspecified() || to.ip().is_unspecified() || ip == to.ip()) alive.push_back(std::move(s));
   }
   return alive.empty() ? nullptr : alive[world_.drawn().below(alive.size())];
 }
@@ -143,18 +158,25 @@ int network_stack::bind_to(const socket_ptr& s, socket_address to) {
   } else {
     if (owner_of(h, to.ip()) != &h) return failed(EADDRNOTAVAIL);
     if (to.port() == 0) {
-      while (bound_to(h, s->type, h.next_port) != nullptr) ++h.next_port;
-      to.set_port(h.next_port++);
-      if (h.next_port == 0) h.next_port = 32768;
-    } else if (const socket_ptr before = bound_to(h, s->type, to.port())) {
+      if (!find_port(h, s->type, to)) return failed(EADDRNOTAVAIL);
+    } else if (const socket_ptr before = bound_to(h, s->type, to)) {
       const auto shared = [](const socket& one) { return one.options.contains({SOL_SOCKET, SO_REUSEPORT}); };
       if (!shared(*before) || !shared(*s)) return failed(EADDRINUSE);
     }
     h.bound[{s->type, to.port()}].push_back(s);
   }
   s->local = to;
+  s->bound_ip = to.ip();
   s->bound = true;
   return 0;
+}
+
+bool network_stack::find_port(host_state& h, int type, socket_address& to) const {
+  for (unsigned i = 0; i < ports; ++i) {
+    to.set_port(static_cast<std::uint16_t>(first_port + (h.next_port++ % ports)));
+    if (bound_to(h, type, to) == nullptr) return true;
+  }
+  return false;
 }
 
 void network_stack::unbind(socket& s) noexcept {
@@ -297,16 +319,16 @@ void network_stack::pass(link_state& l, std::function<void()> arrival, const soc
       if (l.cut && l.mendings == mendings) fail(on_failure, ETIMEDOUT);
     });
   }
-  l.held.push_back(std::move(arrival));
+  l.held.push_back({std::move(arrival), on_failure});
 }
 
 void network_stack::mend(link_state& l) {
   if (!std::exchange(l.cut, false)) return;
   ++l.mendings;
   clock::time_point when = world_.now();
-  for (std::function<void()>& arrival : std::exchange(l.held, {})) {
+  for (held_arrival& one : std::exchange(l.held, {})) {
     when += clock::duration{1} + world_.drawn().between(l.latency_min, l.latency_max);
-    world_.at(when, [this, &l, f = std::move(arrival)]() mutable { pass(l, std::move(f), nullptr); });
+    world_.at(when, [this, &l, one = std::move(one)] { pass(l, one.happens, one.on_failure); });
   }
 }
 

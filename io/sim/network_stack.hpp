@@ -11,6 +11,12 @@ namespace zsync::detail::simulated {
 
 class world;
 
+// For calls, which say what went wrong as the kernel does, and give back names and bytes into what they are
+// given.
+int failed(int error) noexcept;
+void put_name(const socket_address& a, sockaddr* name, socklen_t* size) noexcept;
+std::size_t scatter(std::string_view bytes, const msghdr& m) noexcept;  // how many found room
+
 class network_stack final : public simulated_network {
  public:
   explicit network_stack(world& in) noexcept : world_(in) {}
@@ -55,13 +61,14 @@ class network_stack final : public simulated_network {
   int install(const socket_ptr& s);
   int bind_to(const socket_ptr& s, socket_address to);
   void unbind(socket& s) noexcept;
-  socket_ptr bound_to(const host_state& h, int type, std::uint16_t port) const;
+  socket_ptr bound_to(const host_state& h, int type, const socket_address& to) const;
+  bool find_port(host_state& h, int type, socket_address& to) const;
   host_state* owner_of(const host_state& from, const ip_address& ip) const noexcept;
   void edge(const socket_ptr& s, bool in, bool out, bool ended = false);
 
   // What travels. On a cut link it waits.
   void travel(const socket_ptr& from, std::function<void(const socket_ptr&)> arrival);
-  void pass(link_state& l, std::function<void()> arrival, const socket_ptr& on_failure);
+  void pass(link_state& l, std::function<void()> arrival, const socket_ptr& on_failure = nullptr);
   void fail(const socket_ptr& s, int error);
   void reset(const socket_ptr& s);   // and the other end hears of it
   void reject(const socket_ptr& s);  // what this has sent came to nobody

@@ -4,12 +4,11 @@
 #include <zsync/sched/error.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 
 namespace zsync::detail::simulated {
 namespace {
-
-constexpr auto latest = std::chrono::microseconds{5};  // an event is told after at most that
 
 class simulated_selector final : public selector, public watcher, public event_source {
  public:
@@ -17,6 +16,7 @@ class simulated_selector final : public selector, public watcher, public event_s
 
   int arm(int fd, std::uint32_t generation, unsigned, unsigned wanted) noexcept override {
     const socket_ptr s = world_.sockets().find(fd);
+    if (s == nullptr && is_simulated(fd)) return EBADF;
     if (s == nullptr) misuse("a descriptor of the kernel's is waited for within a simulation");
     if (std::find(s->watchers.begin(), s->watchers.end(), this) == s->watchers.end())
       s->watchers.push_back(this);

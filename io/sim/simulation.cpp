@@ -1,11 +1,14 @@
 #include <zsync/io/sim/simulation.hpp>
 
 #include <zsync/io/sim/world.hpp>
+#include <zsync/sched/error.hpp>
+#include <zsync/sched/worker.hpp>
 
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <optional>
 
 namespace zsync::sim {
@@ -18,21 +21,25 @@ std::optional<std::uint64_t> number_from(const char* variable) {
   if (text == nullptr) return {};
   std::uint64_t n = 0;
   const char* const end = text + std::strlen(text);
-  if (std::from_chars(text, end, n).ptr != end || text == end)
+  const auto [read, error] = std::from_chars(text, end, n);
+  if (error != std::errc() || read != end)
     throw std::invalid_argument(std::string(variable) + " is not a number: " + text);
   return n;
 }
 
 // Fibers that cannot be unwound refer to theirs for ever.
 void keep(std::unique_ptr<world> stuck) {
+  static std::mutex lock;
   static auto* const kept = new std::vector<std::unique_ptr<world>>;
   stuck->let_go();
+  const std::lock_guard hold(lock);
   kept->push_back(std::move(stuck));
 }
 
 }  // namespace
 
 report run(const options& how, const std::function<void()>& program) {
+  if (zsync::detail::current_worker() != nullptr) zsync::detail::misuse("a simulation is begun by a fiber");
   auto one = std::make_unique<world>(how);
   try {
     return one->run(program);

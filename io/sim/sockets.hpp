@@ -26,7 +26,6 @@
 namespace zsync::detail {
 class executor;
 class scheduler;
-class worker;
 }  // namespace zsync::detail
 
 namespace zsync::detail::simulated {
@@ -43,6 +42,11 @@ class watcher {
   ~watcher() = default;
 };
 
+struct held_arrival {
+  std::function<void()> happens;
+  socket_ptr on_failure;  // who fails if that takes too long
+};
+
 struct link_state {
   clock::duration latency_min = std::chrono::microseconds{10};
   clock::duration latency_max = std::chrono::microseconds{100};
@@ -53,7 +57,7 @@ struct link_state {
   std::size_t reset_after = 0;  // 0: never
   bool cut = false;
   clock::duration patience{0};
-  std::vector<std::function<void()>> held;  // what waits for its mending, in order
+  std::vector<held_arrival> held;  // what waits for its mending, in order
   std::uint64_t mendings = 0;
 };
 
@@ -65,7 +69,7 @@ struct host_state {
   std::size_t descriptors = 0;
   std::size_t descriptors_max = 1 << 20;
   double accept_failures = 0;
-  std::uint16_t next_port = 32768;
+  unsigned next_port = 0;
   // Who is bound, by the socket's type and port; several with SO_REUSEPORT.
   std::map<std::pair<int, std::uint16_t>, std::vector<std::weak_ptr<socket>>> bound;
   std::map<std::string, std::weak_ptr<socket>, std::less<>> bound_paths;
@@ -83,6 +87,7 @@ struct socket {
   int type = 0;
   socket_address local, peer;
   bool bound = false;
+  ip_address bound_ip;  // what bind() was told; `local` may know better later
   bool listening = false;
   bool connecting = false;
   bool connected = false;
@@ -99,7 +104,7 @@ struct socket {
   std::weak_ptr<socket> other;
   link_state* over = nullptr;
   std::size_t unread_there = 0;  // sent, and not known to be read
-  std::size_t sent = 0;
+  std::size_t brought = 0;       // of that, what has arrived
   // What this has sent and has not arrived, in order; each is told who sent it.
   std::deque<std::function<void(const socket_ptr&)>> under_way;
   clock::time_point last_arrival{};  // of these

@@ -16,11 +16,6 @@ constexpr clock::duration retransmission = std::chrono::milliseconds{200};
 constexpr clock::duration repeated_knock = std::chrono::seconds{1};
 constexpr unsigned losses_in_a_row = 5;
 
-int failed(int error) noexcept {
-  errno = error;
-  return -1;
-}
-
 bool lingers_for_nothing(const socket& s) noexcept {
   const auto set = s.options.find({SOL_SOCKET, SO_LINGER});
   if (set == s.options.end() || set->second.size() != sizeof(linger)) return false;
@@ -67,10 +62,8 @@ void network_stack::reset(const socket_ptr& s) {
 
 void network_stack::reject(const socket_ptr& s) {
   link_state& l = *s->over;
-  world_.after(world_.drawn().between(l.latency_min, l.latency_max), [this, &l, s] {
-    pass(
-        l, [this, s] { fail(s, ECONNRESET); }, nullptr);
-  });
+  world_.after(world_.drawn().between(l.latency_min, l.latency_max),
+               [this, &l, s] { pass(l, [this, s] { fail(s, ECONNRESET); }); });
 }
 
 void network_stack::send_end(const socket_ptr& s) {
@@ -104,9 +97,12 @@ int network_stack::connect_stream(const socket_ptr& s, host_state& there) {
 
 void network_stack::knock(const socket_ptr& s, host_state& there) {
   if (s->closed || !s->connecting) return;
-  const socket_ptr listener = bound_to(there, SOCK_STREAM, s->peer.port());
+  const socket_ptr listener = bound_to(there, SOCK_STREAM, s->peer);
   if (listener != nullptr && listener->listening && listener->queue.size() > listener->backlog) {
-    world_.after(repeated_knock, [this, s, &there] { knock(s, there); });
+    world_.after(repeated_knock, [this, s, &there] {
+      pass(
+          *s->over, [this, s, &there] { knock(s, there); }, s);
+    });
     return;
   }
   if (listener == nullptr || !listener->listening) {
@@ -146,7 +142,7 @@ int network_stack::connect_path(const socket_ptr& s, const socket_address& to) {
   const socket_ptr listener = place == s->at->bound_paths.end() ? nullptr : place->second.lock();
   if (listener == nullptr) return failed(ENOENT);
   if (!listener->listening) return failed(ECONNREFUSED);
-  if (listener->queue.size() >= listener->backlog) return failed(EAGAIN);
+  if (listener->queue.size() > listener->backlog) return failed(EAGAIN);
   s->over = &world_.link(*s->at, *s->at);
   s->peer = to;
   s->connected = true;
@@ -169,10 +165,7 @@ int network_stack::accept(int fd, sockaddr* from, socklen_t* size) noexcept {
   const int number = install(p);
   if (number < 0) return -1;
   s->queue.pop_front();
-  if (from != nullptr && size != nullptr) {
-    std::memcpy(from, p->peer.native(), std::min(*size, p->peer.native_size()));
-    *size = p->peer.native_size();
-  }
+  put_name(p->peer, from, size);
   return number;
 }
 
@@ -194,7 +187,6 @@ ssize_t network_stack::send_stream(const socket_ptr& s, const msghdr& m) {
     bytes.append(static_cast<const char*>(v.iov_base), std::min(v.iov_len, n - bytes.size()));
   }
   s->unread_there += n;
-  s->sent += n;
   travel(s, [this, bytes = std::move(bytes)](const socket_ptr& from) {
     arrive(from, from->other.lock(), bytes);
   });
@@ -208,21 +200,16 @@ void network_stack::arrive(const socket_ptr& from, const socket_ptr& to, std::st
   to->data.erase(0, std::exchange(to->read, 0));
   to->data += bytes;
   edge(to, true, false);
+  from->brought += bytes.size();
   const std::size_t limit = to->over->reset_after;
-  if (limit != 0 && from->sent >= limit) {
+  if (limit != 0 && from->brought >= limit) {
     fail(from, ECONNRESET);
     fail(to, ECONNRESET);
   }
 }
 
 ssize_t network_stack::receive_stream(const socket_ptr& s, msghdr& m, int flags) {
-  m.msg_namelen = 0;
-  std::size_t n = 0;
-  for (std::size_t i = 0; i < m.msg_iovlen; ++i) {
-    const std::size_t part = std::min(m.msg_iov[i].iov_len, s->unread() - n);
-    if (part != 0) std::memcpy(m.msg_iov[i].iov_base, s->data.data() + s->read + n, part);
-    n += part;
-  }
+  const std::size_t n = scatter(std::string_view(s->data).substr(s->read), m);
   if (n == 0) {
     const bool no_room =
         std::all_of(m.msg_iov, m.msg_iov + m.msg_iovlen, [](const iovec& v) { return v.iov_len == 0; });
@@ -234,10 +221,12 @@ ssize_t network_stack::receive_stream(const socket_ptr& s, msghdr& m, int flags)
   s->read += n;
   if (const socket_ptr writer = s->other.lock()) {
     const auto takes = world_.drawn().between(s->over->latency_min, s->over->latency_max);
-    world_.after(takes, [this, writer, n] {
-      const bool was_full = writer->room() == 0;
-      writer->unread_there -= n;
-      if (was_full) edge(writer, false, true);
+    link_state& l = *s->over;
+    world_.after(takes, [this, &l, writer, n] {
+      pass(l, [this, writer, n] {
+        writer->unread_there -= n;
+        if (writer->room() != 0) edge(writer, false, true);
+      });
     });
   }
   return static_cast<ssize_t>(n);
@@ -251,13 +240,13 @@ int network_stack::shut_down(int fd, int how) noexcept {
   const bool in = how == SHUT_RD || how == SHUT_RDWR;
   const bool out = how == SHUT_WR || how == SHUT_RDWR;
   if (in) s->shut_in = true;
-  if (s->listening && in) s->listening = false;
-  const bool had_peer = s->connected;
+  const bool works = s->connected || s->listening || s->type == SOCK_DGRAM;
+  if (in) s->listening = false;
   if (s->connecting) fail(s, ECONNABORTED);
   if (out && s->connected) send_end(s);
   // Whoever waits hears of it even where there is no connection to shut down.
   edge(s, in, out, true);
-  return had_peer || s->type == SOCK_DGRAM ? 0 : failed(ENOTCONN);
+  return works ? 0 : failed(ENOTCONN);
 }
 
 // The number is gone; what is under way goes on.

@@ -29,19 +29,12 @@ world::world(sim::options how)
     : how_(std::move(how)), choices_(how_), now_(beginning), began_(beginning), network_(*this) {
   completes_ = how_.kernel == sim::kernel_manner::either ? choices_.below(2) == 0
                                                          : how_.kernel == sim::kernel_manner::completion;
-  set_time_source(this);
   add_host("main");
 }
 
 world::~world() {
   to_come_.clear();
   hosts_.clear();
-  let_go();
-}
-
-void world::let_go() noexcept {
-  set_time_source(nullptr);
-  simulator::let_go();
 }
 
 world& world::of_thread() noexcept {
@@ -131,7 +124,8 @@ std::uint64_t world::name_of(const choice& c) const noexcept {
 bool world::step() {
   offers_.clear();
   for (const driven& w : workers_) w.who->offer(offers_, w.events->due());
-  if (!to_come_.empty() && to_come_.begin()->first.first <= now_) offers_.push_back({choice::kind::network});
+  if (!to_come_.empty() && to_come_.begin()->first.first <= now_)
+    offers_.push_back({choice::kind::look});  // at the network
   if (offers_.empty()) return advance();
   names_.clear();
   for (const choice& c : offers_) names_.push_back(name_of(c));
@@ -151,7 +145,7 @@ bool world::advance() {
 }
 
 void world::carry_out(const choice& chosen) {
-  if (chosen.what == choice::kind::network) {
+  if (chosen.where == nullptr) {
     const auto first = to_come_.begin();
     const std::function<void()> happens = std::move(first->second);
     to_come_.erase(first);
@@ -214,8 +208,8 @@ bool world::alive() const noexcept {
 
 void world::wind_up() noexcept {
   for (const auto& h : hosts_) h->workers->stop();
-  const std::uint64_t steps_max = steps_ + how_.steps_max;
-  while (alive() && !stuck_) stuck_ = !step() || steps_ > steps_max;
+  const std::uint64_t before = steps_;
+  while (alive() && !stuck_) stuck_ = !step() || steps_ - before > how_.steps_max;
   leave();
 }
 

@@ -4,8 +4,8 @@
 #include <zsync/io/sim/choices.hpp>
 #include <zsync/io/sim/network_stack.hpp>
 #include <zsync/io/sim/simulation.hpp>
+#include <zsync/io/simulated.hpp>
 #include <zsync/sched/choice.hpp>
-#include <zsync/sched/simulator.hpp>
 #include <zsync/timer/clock.hpp>
 
 #include <deque>
@@ -29,7 +29,7 @@ class event_source {
   ~event_source() = default;
 };
 
-class world final : public simulator, public time_source {
+class world final : public simulated_machine {
  public:
   explicit world(sim::options how);
   ~world();
@@ -39,7 +39,6 @@ class world final : public simulator, public time_source {
   sim::report run(const std::function<void()>& program);
   // A run that failed may leave fibers that cannot be unwound, and then this must never be destroyed.
   [[nodiscard]] bool stuck() const noexcept { return stuck_; }
-  void let_go() noexcept;  // of the thread, for one that is not destroyed
 
   clock::time_point now() noexcept override { return now_; }
   // Happens then, before or after what else happens at that time.
@@ -67,7 +66,6 @@ class world final : public simulator, public time_source {
   bool step();
   bool advance();  // the clock, to what comes next; false: nothing will come
   void carry_out(const choice& chosen);
-  void arrive();
   void leave() noexcept;
   [[nodiscard]] std::uint64_t name_of(const choice& c) const noexcept;
   [[nodiscard]] bool alive() const noexcept;

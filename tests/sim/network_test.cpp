@@ -138,6 +138,37 @@ TEST_CASE("nobody listens, nobody is there, nobody answers: connect says which",
   });
 }
 
+TEST_CASE("who is bound to the loopback is not heard from elsewhere", "[sim]") {
+  sim::explore({}, seeds, [] {
+    const sim::host there = sim::add_host("there");
+    there
+        .spawn([&] {
+          auto inside = tcp_listener::bind({ip_address::loopback_v4(), 80});
+          auto outside = tcp_listener::bind({sim::here().address(), 80});  // one port, two addresses
+          static_cast<void>(tcp_stream::connect({ip_address::loopback_v4(), 80}));
+          outside.close();
+          std::error_code ec;
+          static_cast<void>(tcp_stream::connect({sim::here().address(), 80}, ec));
+          require(ec == std::errc::connection_refused, "heard by its own address");
+        })
+        .join();
+  });
+}
+
+TEST_CASE("a window that grows lets go on who waits for room", "[sim]") {
+  sim::explore({}, seeds, [] {
+    talk t;
+    t.with([](const sim::host& a, const sim::host& b) {
+      sim::between(a, b).window(10);
+      spawn([a, b] {
+        this_fiber::sleep_for(std::chrono::microseconds(sim::random(500)));
+        sim::between(a, b).window(1000);
+      }).detach();
+    });
+    require(t.answered == t.clients, "not all were answered");
+  });
+}
+
 TEST_CASE("datagrams get lost, come twice and overtake each other, but are whole", "[sim]") {
   std::set<std::string> seen;
   sim::explore({}, seeds, [&] {
@@ -147,6 +178,8 @@ TEST_CASE("datagrams get lost, come twice and overtake each other, but are whole
     auto bound = there.spawn([&] { receiver = udp_socket::bind({ip_address::any_v4(), 5}); });
     bound.join();
     std::string order;
+    std::uint16_t sender = 0;
+    const sim::host main = sim::here();
     auto receiving = there.spawn([&] {
       std::byte b[8];
       std::error_code ec;
@@ -155,10 +188,12 @@ TEST_CASE("datagrams get lost, come twice and overtake each other, but are whole
         const std::size_t n = receiver.recv_from(b, from, ec);
         if (ec) return;
         require(n == 1, "a part of a datagram");
+        require(from.ip() == sim::host(main).address() && from.port() == sender, "from somebody else");
         order += static_cast<char>(b[0]);
       }
     });
     auto s = udp_socket::bind({ip_address::any_v4(), 0});
+    sender = s.local_address().port();
     for (char c = '0'; c < '4'; ++c) s.send_to(std::as_bytes(std::span(&c, 1)), {there.address(), 5});
     this_fiber::sleep_for(10ms);
     receiving.cancel();
