@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <vector>
 
 namespace zsync::detail {
@@ -336,11 +337,14 @@ int connect(int fd, const sockaddr* address, socklen_t length) {
   if (!inside()) return ::connect(fd, address, length);
   if (nonblocking(fd)) return kernel::connect(fd, address, length);
   constexpr auto retry = std::chrono::milliseconds{1};
+  std::optional<deadline> patience;
   for (;;) {
     if (call_without_blocking(fd, [&] { return kernel::connect(fd, address, length); }) == 0) return 0;
     if (errno == EINPROGRESS || errno == EINTR) break;
     if (errno != EAGAIN) return -1;
     // A unix listener whose backlog is full.
+    if (!patience) patience = deadline::after(std::chrono::nanoseconds{socket_timeout(fd, direction::out)});
+    if (patience->has_passed()) return static_cast<int>(failed(EAGAIN));
     if (const std::error_code ec = detail::pause(retry)) return static_cast<int>(failed(to_errno(ec)));
   }
   op o(op_kind::connect, direction::out);

@@ -52,6 +52,13 @@ bool is_stream(int fd) noexcept {
 
 bool must_wait() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK; }
 
+std::size_t size_of(const msghdr& message) noexcept {
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(message.msg_iovlen); ++i)
+    size += message.msg_iov[i].iov_len;
+  return size;
+}
+
 // How many messages went; if none did, errno says why.
 int outcome(unsigned done, unsigned count) noexcept {
   return done != 0 || count == 0 ? static_cast<int>(done) : -1;
@@ -102,7 +109,8 @@ int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
     }
     const ssize_t size = posix::sendmsg(fd, &messages[done].msg_hdr, flags);
     if (size < 0) break;
-    messages[done++].msg_len = static_cast<unsigned>(size);
+    messages[done].msg_len = static_cast<unsigned>(size);
+    if (static_cast<std::size_t>(size) < size_of(messages[done++].msg_hdr)) break;  // never one behind a part
   }
   return without_waiting(outcome(done, count));
 }

@@ -191,6 +191,28 @@ TEST_CASE("posix::sendmmsg on a stream sends the whole of a message before the n
   });
 }
 
+TEST_CASE("posix::sendmmsg sends nothing behind a message of which a part has gone", "[posix]") {
+  test::in_fiber({.workers = false}, [] {
+    const sockets s(SOCK_STREAM);
+    const timeval limit{0, 50'000};
+    REQUIRE(::setsockopt(s.ends[1], SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0);
+    messages out({std::string(4 << 20, 'a'), "b"});
+    bool ended = false;
+    zsync::fiber sender([&] {
+      const int n = posix::sendmmsg(s.ends[1], out.data(), out.size(), 0);
+      ended = true;
+      return n;
+    });
+    // The first message's time is over: now there is room.
+    while (out.data()[0].msg_len == 0 && !ended) zsync::this_fiber::sleep_for(1ms);
+    std::array<char, 64 * 1024> part{};
+    while (posix::recv(s.ends[0], part.data(), part.size(), MSG_DONTWAIT) > 0) continue;
+    CHECK(sender.join() == 1);
+    CHECK(out.data()[0].msg_len < (4 << 20));
+    CHECK(out.data()[1].msg_len == 0);
+  });
+}
+
 TEST_CASE("posix::sendmmsg says how many went when the first, or a later one, cannot", "[posix]") {
   test::in_fiber([] {
     const sockets s(SOCK_DGRAM);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -283,6 +284,37 @@ TEST_CASE("posix accept and connect work on blocking sockets", "[posix]") {
           REQUIRE(posix::connect(refused, reinterpret_cast<sockaddr*>(&a), sizeof a) == -1);
           REQUIRE(errno == ECONNREFUSED);
           ::close(refused);
+        },
+        options);
+  });
+}
+
+TEST_CASE("a posix connect to a full unix listener ends by SO_SNDTIMEO", "[posix]") {
+  matrix([](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+          sockaddr_un a{};
+          a.sun_family = AF_UNIX;
+          socklen_t size = sizeof a.sun_family;  // a name of the kernel's choice
+          REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&a), size) == 0);
+          REQUIRE(::listen(listener, 0) == 0);
+          size = sizeof a;
+          REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&a), &size) == 0);
+          const auto connect = [&](int fd) {
+            return posix::connect(fd, reinterpret_cast<sockaddr*>(&a), size);
+          };
+          const int first = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+          const int second = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+          REQUIRE(connect(first) == 0);
+          const timeval limit{0, 20'000};
+          REQUIRE(::setsockopt(second, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0);
+          const zsync::deadline_scope patience(10s);
+          const auto begin = zsync::clock::now();
+          REQUIRE(connect(second) == -1);
+          REQUIRE(errno == EAGAIN);
+          REQUIRE(zsync::clock::now() - begin >= 20ms);
+          for (const int fd : {first, second, listener}) ::close(fd);
         },
         options);
   });
