@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <cerrno>
@@ -113,13 +114,13 @@ unsigned mutexes_held() noexcept {
   return t == nullptr ? 0 : t->held;
 }
 
-wait_ahead::wait_ahead(const char* call) noexcept : held_(mutexes_held()) {
-  if (held_ != 0) [[unlikely]]
+wait_ahead::wait_ahead(const char* call, bool waits) noexcept : held_(mutexes_held()) {
+  if (held_ != 0 && waits) [[unlikely]]
     complain(call, held_);
 }
 
-wait_ahead::wait_ahead(const char* call, int fd, short events) noexcept : held_(mutexes_held()) {
-  if (held_ != 0 && would_wait(fd, events)) [[unlikely]]
+wait_ahead::wait_ahead(const char* call, int fd, short events, int flags) noexcept : held_(mutexes_held()) {
+  if (held_ != 0 && (flags & MSG_DONTWAIT) == 0 && would_wait(fd, events)) [[unlikely]]
     complain(call, held_);
 }
 

@@ -34,10 +34,12 @@ auto keeping_errno(F call) {
 // ZSYNC_INTERPOSE_LOCKS=abort, say or ignore in the environment decides otherwise.
 class wait_ahead {
  public:
-  explicit wait_ahead(const char* call) noexcept;  // waits for certain
-  wait_ahead(const char* call, int fd,
-             short events) noexcept;  // unless the descriptor is ready, or non-blocking
-  wait_ahead(const char* call, pollfd* set, nfds_t count) noexcept;  // unless one of the set is ready
+  // The call waits for certain, or for certain does not.
+  explicit wait_ahead(const char* call, bool waits = true) noexcept;
+  // Waits unless the descriptor is ready or non-blocking, or the flags have MSG_DONTWAIT.
+  wait_ahead(const char* call, int fd, short events, int flags = 0) noexcept;
+  // Waits unless one of the set is ready.
+  wait_ahead(const char* call, pollfd* set, nfds_t count) noexcept;
   ~wait_ahead();
   wait_ahead(const wait_ahead&) = delete;
   wait_ahead& operator=(const wait_ahead&) = delete;

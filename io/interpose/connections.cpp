@@ -39,9 +39,24 @@ ZSYNC_REPLACES int accept4(int fd, sockaddr* address, socklen_t* length, int fla
   return keeping_errno([&] { return posix::accept4(fd, address, length, flags); });
 }
 
+namespace {
+
+// A socket that is not connected yet polls as one that hung up, so that readiness tells nothing. Unix sockets
+// and datagrams are connected at once.
+bool connects_slowly(int fd) noexcept {
+  int domain = 0;
+  int type = 0;
+  socklen_t size = sizeof(int);
+  return (detail::kernel::fcntl(fd, F_GETFL) & O_NONBLOCK) == 0 &&
+         ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain != AF_UNIX &&
+         ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_DGRAM;
+}
+
+}  // namespace
+
 ZSYNC_REPLACES int connect(int fd, const sockaddr* address, socklen_t length) {
   if (!on_fiber()) return real_connect(fd, address, length);
-  const wait_ahead ahead("connect", fd, POLLOUT);
+  const wait_ahead ahead("connect", mutexes_held() != 0 && connects_slowly(fd));
   return keeping_errno([&] { return posix::connect(fd, address, length); });
 }
 
@@ -92,7 +107,7 @@ ZSYNC_REPLACES int dup3(int from, int to, int flags) noexcept {
 ZSYNC_REPLACES int __dup2(int from, int to) noexcept { return ::dup2(from, to); }
 
 ZSYNC_REPLACES int close_range(unsigned first, unsigned last, int flags) noexcept {
-  if ((static_cast<unsigned>(flags) & CLOSE_RANGE_CLOEXEC) == 0 && active()) {
+  if ((static_cast<unsigned>(flags) & CLOSE_RANGE_CLOEXEC) == 0 && active() && !in_forked_child()) {
     for (int fd; (fd = detail::lowest_borrowed(first, last)) >= 0;) ::close(fd);
   }
   return real_close_range(first, last, flags);

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdarg>
 #include <mutex>
 
@@ -36,6 +37,17 @@ int between_changes(int fd, F f) noexcept {
   return f();
 }
 
+// A lock that is free is taken at once; only for one that is not a helper waits.
+template <class Try, class F>
+int tried_first(const char* name, Try attempt, F f) noexcept {
+  const int error = errno;
+  const int result = attempt();
+  if (result == 0 || (errno != EAGAIN && errno != EACCES)) return result;
+  errno = error;
+  const wait_ahead ahead(name);
+  return elsewhere(f, -1);
+}
+
 template <class Real>
 int controlled(Real& real, const char* name, int fd, int command, void* argument) {
   switch (command) {
@@ -45,8 +57,9 @@ int controlled(Real& real, const char* name, int fd, int command, void* argument
     case F_SETLKW:
     case F_OFD_SETLKW: {
       if (!on_fiber()) break;
-      const wait_ahead ahead(name);
-      return elsewhere([&] { return real(fd, command, argument); }, -1);
+      const int trying = command == F_SETLKW ? F_SETLK : F_OFD_SETLK;
+      return tried_first(
+          name, [&] { return real(fd, trying, argument); }, [&] { return real(fd, command, argument); });
     }
     default:
       break;
@@ -93,18 +106,20 @@ ZSYNC_REPLACES int ioctl(int fd, unsigned long request, ...) noexcept {
 
 ZSYNC_REPLACES int flock(int fd, int operation) noexcept {
   if ((operation & LOCK_NB) != 0 || !on_fiber()) return real_flock(fd, operation);
-  const wait_ahead ahead("flock");
-  return elsewhere([&] { return real_flock(fd, operation); }, -1);
+  return tried_first(
+      "flock", [&] { return real_flock(fd, operation | LOCK_NB); },
+      [&] { return real_flock(fd, operation); });
 }
 
 ZSYNC_REPLACES int lockf(int fd, int command, off_t size) {
   if (command != F_LOCK || !on_fiber()) return real_lockf(fd, command, size);
-  const wait_ahead ahead("lockf");
-  return elsewhere([&] { return real_lockf(fd, command, size); }, -1);
+  return tried_first(
+      "lockf", [&] { return real_lockf(fd, F_TLOCK, size); }, [&] { return real_lockf(fd, command, size); });
 }
 
 ZSYNC_REPLACES int lockf64(int fd, int command, off64_t size) {
   if (command != F_LOCK || !on_fiber()) return real_lockf64(fd, command, size);
-  const wait_ahead ahead("lockf64");
-  return elsewhere([&] { return real_lockf64(fd, command, size); }, -1);
+  return tried_first(
+      "lockf64", [&] { return real_lockf64(fd, F_TLOCK, size); },
+      [&] { return real_lockf64(fd, command, size); });
 }

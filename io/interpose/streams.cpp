@@ -40,20 +40,20 @@ ZSYNC_REPLACES ssize_t readv(int fd, const iovec* vector, int count) {
 
 ZSYNC_REPLACES ssize_t recv(int fd, void* buffer, std::size_t size, int flags) {
   if (!on_fiber()) return real_recv(fd, buffer, size, flags);
-  const wait_ahead ahead("recv", fd, POLLIN);
+  const wait_ahead ahead("recv", fd, POLLIN, flags);
   return keeping_errno([&] { return posix::recv(fd, buffer, size, flags); });
 }
 
 ZSYNC_REPLACES ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* from,
                                 socklen_t* length) {
   if (!on_fiber()) return real_recvfrom(fd, buffer, size, flags, from, length);
-  const wait_ahead ahead("recvfrom", fd, POLLIN);
+  const wait_ahead ahead("recvfrom", fd, POLLIN, flags);
   return keeping_errno([&] { return posix::recvfrom(fd, buffer, size, flags, from, length); });
 }
 
 ZSYNC_REPLACES ssize_t recvmsg(int fd, msghdr* message, int flags) {
   if (!on_fiber()) return real_recvmsg(fd, message, flags);
-  const wait_ahead ahead("recvmsg", fd, POLLIN);
+  const wait_ahead ahead("recvmsg", fd, POLLIN, flags);
   return keeping_errno([&] { return posix::recvmsg(fd, message, flags); });
 }
 
@@ -71,32 +71,32 @@ ZSYNC_REPLACES ssize_t writev(int fd, const iovec* vector, int count) {
 
 ZSYNC_REPLACES ssize_t send(int fd, const void* buffer, std::size_t size, int flags) {
   if (!on_fiber()) return real_send(fd, buffer, size, flags);
-  const wait_ahead ahead("send", fd, POLLOUT);
+  const wait_ahead ahead("send", fd, POLLOUT, flags);
   return keeping_errno([&] { return posix::send(fd, buffer, size, flags); });
 }
 
 ZSYNC_REPLACES ssize_t sendto(int fd, const void* buffer, std::size_t size, int flags, const sockaddr* to,
                               socklen_t length) {
   if (!on_fiber()) return real_sendto(fd, buffer, size, flags, to, length);
-  const wait_ahead ahead("sendto", fd, POLLOUT);
+  const wait_ahead ahead("sendto", fd, POLLOUT, flags);
   return keeping_errno([&] { return posix::sendto(fd, buffer, size, flags, to, length); });
 }
 
 ZSYNC_REPLACES ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   if (!on_fiber()) return real_sendmsg(fd, message, flags);
-  const wait_ahead ahead("sendmsg", fd, POLLOUT);
+  const wait_ahead ahead("sendmsg", fd, POLLOUT, flags);
   return keeping_errno([&] { return posix::sendmsg(fd, message, flags); });
 }
 
 ZSYNC_REPLACES int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
   if (!on_fiber()) return real_recvmmsg(fd, messages, count, flags, timeout);
-  const wait_ahead ahead("recvmmsg", fd, POLLIN);
+  const wait_ahead ahead("recvmmsg", fd, POLLIN, flags);
   return keeping_errno([&] { return posix::recvmmsg(fd, messages, count, flags, timeout); });
 }
 
 ZSYNC_REPLACES int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
   if (!on_fiber()) return real_sendmmsg(fd, messages, count, flags);
-  const wait_ahead ahead("sendmmsg", fd, POLLOUT);
+  const wait_ahead ahead("sendmmsg", fd, POLLOUT, flags);
   return keeping_errno([&] { return posix::sendmmsg(fd, messages, count, flags); });
 }
 

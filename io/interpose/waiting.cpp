@@ -32,6 +32,30 @@ ZSYNC_REAL(thrd_sleep);
 using namespace zsync::interpose;
 namespace posix = zsync::posix;
 
+namespace {
+
+// A look without a wait. No time at all is for ever.
+bool is_none(const timespec* t) noexcept { return t != nullptr && t->tv_sec == 0 && t->tv_nsec == 0; }
+
+bool none_is_ready(int count, const fd_set* in, const fd_set* out, const fd_set* except) noexcept {
+  if (count < 0 || count > FD_SETSIZE) return false;
+  const int error = errno;
+  fd_set sets[3];
+  const fd_set* const asked[3] = {in, out, except};
+  for (int i = 0; i < 3; ++i) {
+    FD_ZERO(&sets[i]);
+    for (int fd = 0; asked[i] != nullptr && fd < count; ++fd) {
+      if (FD_ISSET(fd, asked[i])) FD_SET(fd, &sets[i]);
+    }
+  }
+  timeval none{};
+  const int ready = real_select(count, &sets[0], &sets[1], &sets[2], &none);
+  errno = error;
+  return ready == 0;
+}
+
+}  // namespace
+
 ZSYNC_REPLACES int poll(pollfd* set, nfds_t count, int timeout) {
   if (!on_fiber()) return real_poll(set, count, timeout);
   if (timeout == 0) return keeping_errno([&] { return posix::poll(set, count, 0); });
@@ -41,18 +65,23 @@ ZSYNC_REPLACES int poll(pollfd* set, nfds_t count, int timeout) {
 
 ZSYNC_REPLACES int ppoll(pollfd* set, nfds_t count, const timespec* timeout, const sigset_t* mask) {
   if (!on_fiber()) return real_ppoll(set, count, timeout, mask);
+  if (is_none(timeout)) return keeping_errno([&] { return posix::ppoll(set, count, timeout, mask); });
   const wait_ahead ahead("ppoll", set, count);
   return keeping_errno([&] { return posix::ppoll(set, count, timeout, mask); });
 }
 
 ZSYNC_REPLACES int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
   if (!on_fiber()) return real_select(count, in, out, except, timeout);
+  const bool looks = timeout != nullptr && timeout->tv_sec == 0 && timeout->tv_usec == 0;
+  const wait_ahead ahead("select", mutexes_held() != 0 && !looks && none_is_ready(count, in, out, except));
   return keeping_errno([&] { return posix::select(count, in, out, except, timeout); });
 }
 
 ZSYNC_REPLACES int pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout,
                            const sigset_t* mask) {
   if (!on_fiber()) return real_pselect(count, in, out, except, timeout, mask);
+  const wait_ahead ahead("pselect",
+                         mutexes_held() != 0 && !is_none(timeout) && none_is_ready(count, in, out, except));
   return keeping_errno([&] { return posix::pselect(count, in, out, except, timeout, mask); });
 }
 
@@ -84,26 +113,35 @@ int milliseconds(const timespec* t) noexcept {
 ZSYNC_REPLACES int epoll_pwait2(int epoll, epoll_event* events, int count, const timespec* timeout,
                                 const sigset_t* mask) {
   if (!on_fiber()) return real_epoll_pwait2(epoll, events, count, timeout, mask);
+  if (is_none(timeout)) return keeping_errno([&] { return posix::epoll_wait(epoll, events, count, 0); });
   const wait_ahead ahead("epoll_pwait2", epoll, POLLIN);
   return keeping_errno([&] { return posix::epoll_wait(epoll, events, count, milliseconds(timeout)); });
 }
 
 // ---- time ----
 
+namespace {
+
+// No time at all is a turn for others, unless a mutex is held that they may want: then it is libc's, which
+// returns at once.
+bool left_to_libc(bool no_time) noexcept { return !on_fiber() || (no_time && mutexes_held() != 0); }
+
+}  // namespace
+
 ZSYNC_REPLACES unsigned sleep(unsigned seconds) {
-  if (!on_fiber()) return real_sleep(seconds);
+  if (left_to_libc(seconds == 0)) return real_sleep(seconds);
   const wait_ahead ahead("sleep");
   return keeping_errno([&] { return posix::sleep(seconds); });
 }
 
 ZSYNC_REPLACES int usleep(useconds_t microseconds) {
-  if (!on_fiber()) return real_usleep(microseconds);
+  if (left_to_libc(microseconds == 0)) return real_usleep(microseconds);
   const wait_ahead ahead("usleep");
   return keeping_errno([&] { return posix::usleep(microseconds); });
 }
 
 ZSYNC_REPLACES int nanosleep(const timespec* duration, timespec* remaining) {
-  if (!on_fiber()) return real_nanosleep(duration, remaining);
+  if (left_to_libc(is_none(duration))) return real_nanosleep(duration, remaining);
   const wait_ahead ahead("nanosleep");
   return keeping_errno([&] { return posix::nanosleep(duration, remaining); });
 }
@@ -113,13 +151,14 @@ ZSYNC_REPLACES int __nanosleep(const timespec* duration, timespec* remaining) {
 }
 
 ZSYNC_REPLACES int clock_nanosleep(clockid_t clock, int flags, const timespec* time, timespec* remaining) {
-  if (!on_fiber()) return real_clock_nanosleep(clock, flags, time, remaining);
+  if (left_to_libc((flags & TIMER_ABSTIME) == 0 && is_none(time)))
+    return real_clock_nanosleep(clock, flags, time, remaining);
   const wait_ahead ahead("clock_nanosleep");
   return keeping_errno([&] { return posix::clock_nanosleep(clock, flags, time, remaining); });
 }
 
 ZSYNC_REPLACES int thrd_sleep(const timespec* duration, timespec* remaining) {
-  if (!on_fiber()) return real_thrd_sleep(duration, remaining);
+  if (left_to_libc(is_none(duration))) return real_thrd_sleep(duration, remaining);
   const wait_ahead ahead("thrd_sleep");
   const int error = errno;
   const bool slept = posix::nanosleep(duration, remaining) == 0;

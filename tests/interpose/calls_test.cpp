@@ -1,4 +1,5 @@
 // libc's calls, by their plain names: on a fiber they let others run, off one they are libc's.
+#include "interpose/one_worker.hpp"
 #include "support/catch.hpp"
 #include "support/matrix.hpp"
 #include "support/temporary.hpp"
@@ -34,6 +35,7 @@
 #include <vector>
 
 using namespace std::chrono_literals;
+using zsync::test::on_one_worker;
 
 // What fortified programs call, and glibc's own names.
 extern "C" {
@@ -50,15 +52,6 @@ int __ppoll_chk(pollfd*, nfds_t, const timespec*, const sigset_t*, size_t);
 }
 
 namespace {
-
-// One worker, so that who blocks it is never woken by another fiber; each backend.
-template <class F>
-void on_one_worker(F body) {
-  zsync::test::matrix({.workers = false}, [&](zsync::runtime_options options) {
-    options.workers = 1;
-    zsync::run(body, options);
-  });
-}
 
 // Two blocking sockets, connected.
 struct pair {

@@ -6,8 +6,15 @@
 #include <zsync/zsync.hpp>
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <threads.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -66,6 +73,40 @@ TEST_CASE("a child gives its mutexes back before it sleeps", "[.][harmless]") {
           CHECK(::write(ends[1], &c, 1) == 1);
           CHECK(::read(ends[0], &c, 1) == 1);
         }
+        {
+          // Calls that only look.
+          const std::lock_guard hold(mutex);
+          char c = 0;
+          int sockets[2];
+          REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
+          CHECK(::recv(sockets[0], &c, 1, MSG_DONTWAIT) == -1);
+          CHECK(::recvfrom(sockets[0], &c, 1, MSG_DONTWAIT, nullptr, nullptr) == -1);
+          while (::send(sockets[1], &c, 1, MSG_DONTWAIT) == 1) continue;
+          const timespec none{};
+          pollfd p{ends[0], POLLIN, 0};
+          CHECK(::ppoll(&p, 1, &none, nullptr) == 0);
+          fd_set in;
+          FD_ZERO(&in);
+          FD_SET(ends[0], &in);
+          timeval no_time{};
+          CHECK(::select(ends[0] + 1, &in, nullptr, nullptr, &no_time) == 0);
+          FD_SET(sockets[0], &in);  // ready
+          CHECK(::pselect(sockets[0] + 1, &in, nullptr, nullptr, nullptr, nullptr) == 1);
+          const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
+          epoll_event event{};
+          CHECK(::epoll_pwait2(epoll, &event, 1, &none, nullptr) == 0);
+          bool others_ran = false;
+          zsync::fiber other([&] { others_ran = true; });
+          CHECK(::sleep(0) == 0);
+          CHECK(::usleep(0) == 0);
+          CHECK(::nanosleep(&none, nullptr) == 0);
+          CHECK(::clock_nanosleep(CLOCK_MONOTONIC, 0, &none, nullptr) == 0);
+          CHECK(::thrd_sleep(&none, nullptr) == 0);
+          CHECK(!others_ran);
+          other.detach();
+          zsync::this_fiber::yield();
+          for (const int fd : {epoll, sockets[0], sockets[1]}) ::close(fd);
+        }
         // What one fiber holds is none of another's.
         std::unique_lock held(mutex);
         zsync::fiber other([] { ::usleep(1000); });
@@ -81,6 +122,49 @@ TEST_CASE("who has given its mutexes back, or does not wait, is not told of", "[
   const child_result quiet = run_again("[harmless]", {"ZSYNC_INTERPOSE_LOCKS=abort"});
   CHECK(quiet.err == "");
   CHECK(quiet.exit_code == 0);
+}
+
+TEST_CASE("a child selects with a mutex in its hand", "[.][holds-select]") {
+  zsync::run(
+      [] {
+        std::mutex mutex;
+        const std::lock_guard hold(mutex);
+        int ends[2];
+        REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        fd_set in;
+        FD_ZERO(&in);
+        FD_SET(ends[0], &in);
+        timeval soon{0, 1000};
+        ::select(ends[0] + 1, &in, nullptr, nullptr, &soon);
+      },
+      {.workers = 1});
+}
+
+TEST_CASE("a child connects with a mutex in its hand", "[.][holds-connect]") {
+  zsync::run(
+      [] {
+        const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t length = sizeof address;
+        REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&address), length) == 0);
+        REQUIRE(::listen(listener, 1) == 0);
+        REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) == 0);
+        std::mutex mutex;
+        const std::lock_guard hold(mutex);
+        const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK(::connect(client, reinterpret_cast<const sockaddr*>(&address), length) == 0);
+      },
+      {.workers = 1});
+}
+
+TEST_CASE("who selects or connects with a pthread mutex in its hand is told of", "[interpose]") {
+  for (const std::string call : {"select", "connect"}) {
+    const child_result said = run_again("[holds-" + call + "]", {"ZSYNC_INTERPOSE_LOCKS=say"});
+    CHECK(said.exit_code == 0);
+    CHECK_THAT(said.err, Catch::Contains("waits in " + call + "() and holds 1 pthread mutex"));
+  }
 }
 
 TEST_CASE("a child waits for a semaphore on a fiber", "[.][blocks]") {
