@@ -155,6 +155,14 @@ build() {
   cmake --build "$directory" -j "$(job_count)" "${targets[@]}" || die "the build failed"
 }
 
+# What programs that were built for a checker are told. Sanitized stacks are several times as large, and a report must
+# not be lost in a test that goes on.
+set_checker_options() {
+  export ASAN_OPTIONS=detect_stack_use_after_return=0:detect_leaks=1:abort_on_error=0:${ASAN_OPTIONS:-}
+  export UBSAN_OPTIONS=print_stacktrace=1:${UBSAN_OPTIONS:-}
+  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}
+}
+
 # The files of the project whose name matches one of the patterns, relative to the root.
 source_files() {
   local pattern tests=()
