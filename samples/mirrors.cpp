@@ -77,7 +77,10 @@ class mirrors final : public sample {
     zsync::task_group questions;  // if this fiber is cancelled, so are they
 
     const auto fastest = zsync::when_any(ask_all(questions, failures::come_last)).get();
-    std::cout << "first: " << to_string(servers_[fastest.index]) << '\n';
+    if (fastest.value.failure.empty())
+      std::cout << "first: " << to_string(servers_[fastest.index]) << '\n';
+    else
+      std::cout << "first: none answered\n";
 
     std::vector<zsync::future<std::string>> lines;
     for (auto& one : ask_all(questions, failures::are_told)) lines.push_back(one.then(as_line));

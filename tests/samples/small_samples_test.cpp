@@ -130,6 +130,9 @@ TEST_CASE("mirrors compares what several servers answer", "[mirrors]") {
     const child_result differ = run_program(sample_command(
         "mirrors", options, {one.address(), third.address(), "127.0.0.1:1", "--timeout", "60s"}));
     CHECK(differ.exit_code == 0);
+    const child_result nobody =
+        run_program(sample_command("mirrors", options, {"127.0.0.1:1", "--timeout", "10ms"}));
+    CHECK_THAT(nobody.out, Catch::StartsWith("first: none answered\n"));
     CHECK_THAT(differ.out, Catch::Contains("\n127.0.0.1:1  ") && Catch::Contains("refused") &&
                                Catch::Contains("\nthey differ\nchecksum: "));
   });
