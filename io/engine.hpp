@@ -46,6 +46,9 @@ class engine : public poller {
   // so many that other fibers should have a turn.
   [[nodiscard]] bool hogs() noexcept { return ++streak_ % streak_max == 0; }
 
+  // The calling fiber holds what others may want: its next calls that do not wait give them no turn.
+  void begin_anew() noexcept { streak_ = 0; }
+
   // What has its home here under that number; nullptr if nothing has.
   [[nodiscard]] descriptor* resident(int fd) const noexcept {
     const std::size_t place = place_of(fd);

@@ -1,5 +1,6 @@
 #include <zsync/io/interpose/caller.hpp>
 
+#include <zsync/io/engine.hpp>
 #include <zsync/io/interpose/real.hpp>
 #include <zsync/io/interpose/report.hpp>
 #include <zsync/io/kernel.hpp>
@@ -93,6 +94,14 @@ bool would_wait(int fd, short events) noexcept {
   return (detail::kernel::fcntl(fd, F_GETFL) & O_NONBLOCK) == 0 && detail::kernel::poll(&p, 1, 0) == 0;
 }
 
+unsigned held_for_a_call() noexcept {
+  const unsigned held = mutexes_held();
+  detail::engine* const engine = held != 0 ? detail::current_engine() : nullptr;
+  if (engine != nullptr) [[unlikely]]
+    engine->begin_anew();
+  return held;
+}
+
 }  // namespace
 
 bool active() noexcept { return &detail::current_fiber != nullptr; }
@@ -114,17 +123,18 @@ unsigned mutexes_held() noexcept {
   return t == nullptr ? 0 : t->held;
 }
 
-wait_ahead::wait_ahead(const char* call, bool waits) noexcept : held_(mutexes_held()) {
+wait_ahead::wait_ahead(const char* call, bool waits) noexcept : held_(held_for_a_call()) {
   if (held_ != 0 && waits) [[unlikely]]
     complain(call, held_);
 }
 
-wait_ahead::wait_ahead(const char* call, int fd, short events, int flags) noexcept : held_(mutexes_held()) {
+wait_ahead::wait_ahead(const char* call, int fd, short events, int flags) noexcept
+    : held_(held_for_a_call()) {
   if (held_ != 0 && (flags & MSG_DONTWAIT) == 0 && would_wait(fd, events)) [[unlikely]]
     complain(call, held_);
 }
 
-wait_ahead::wait_ahead(const char* call, pollfd* set, nfds_t count) noexcept : held_(mutexes_held()) {
+wait_ahead::wait_ahead(const char* call, pollfd* set, nfds_t count) noexcept : held_(held_for_a_call()) {
   if (held_ != 0 && detail::kernel::poll(set, count, 0) == 0) [[unlikely]]
     complain(call, held_);
 }

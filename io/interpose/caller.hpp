@@ -29,9 +29,10 @@ auto keeping_errno(F call) {
 // ---- what goes wrong with pthread mutexes that are held while others run ----
 
 // One lives while a fiber waits in a replaced call; before that it looks whether the fiber holds a
-// pthread mutex. If so, another fiber of its worker that wants the same one blocks the thread, and with it
-// the one that could release it: the end of the program in a debug build, otherwise said once.
-// ZSYNC_INTERPOSE_LOCKS=abort, say or ignore in the environment decides otherwise.
+// pthread mutex. If so, a call that does not wait gives others no turn. In one that does, another fiber of
+// its worker that wants the same mutex blocks the thread, and with it the one that could release it: the end
+// of the program in a debug build, otherwise said once. ZSYNC_INTERPOSE_LOCKS=abort, say or ignore in the
+// environment decides otherwise.
 class wait_ahead {
  public:
   // The call waits for certain, or for certain does not.

@@ -58,14 +58,20 @@ bool none_is_ready(int count, const fd_set* in, const fd_set* out, const fd_set*
 
 ZSYNC_REPLACES int poll(pollfd* set, nfds_t count, int timeout) {
   if (!on_fiber()) return real_poll(set, count, timeout);
-  if (timeout == 0) return keeping_errno([&] { return posix::poll(set, count, 0); });
+  if (timeout == 0) {
+    const wait_ahead none("poll", false);
+    return keeping_errno([&] { return posix::poll(set, count, 0); });
+  }
   const wait_ahead ahead("poll", set, count);
   return keeping_errno([&] { return posix::poll(set, count, timeout); });
 }
 
 ZSYNC_REPLACES int ppoll(pollfd* set, nfds_t count, const timespec* timeout, const sigset_t* mask) {
   if (!on_fiber()) return real_ppoll(set, count, timeout, mask);
-  if (is_none(timeout)) return keeping_errno([&] { return posix::ppoll(set, count, timeout, mask); });
+  if (is_none(timeout)) {
+    const wait_ahead none("ppoll", false);
+    return keeping_errno([&] { return posix::ppoll(set, count, timeout, mask); });
+  }
   const wait_ahead ahead("ppoll", set, count);
   return keeping_errno([&] { return posix::ppoll(set, count, timeout, mask); });
 }
@@ -87,7 +93,10 @@ ZSYNC_REPLACES int pselect(int count, fd_set* in, fd_set* out, fd_set* except, c
 
 ZSYNC_REPLACES int epoll_wait(int epoll, epoll_event* events, int count, int timeout) {
   if (!on_fiber()) return real_epoll_wait(epoll, events, count, timeout);
-  if (timeout == 0) return keeping_errno([&] { return posix::epoll_wait(epoll, events, count, 0); });
+  if (timeout == 0) {
+    const wait_ahead none("epoll_wait", false);
+    return keeping_errno([&] { return posix::epoll_wait(epoll, events, count, 0); });
+  }
   const wait_ahead ahead("epoll_wait", epoll, POLLIN);
   return keeping_errno([&] { return posix::epoll_wait(epoll, events, count, timeout); });
 }
@@ -113,7 +122,10 @@ int milliseconds(const timespec* t) noexcept {
 ZSYNC_REPLACES int epoll_pwait2(int epoll, epoll_event* events, int count, const timespec* timeout,
                                 const sigset_t* mask) {
   if (!on_fiber()) return real_epoll_pwait2(epoll, events, count, timeout, mask);
-  if (is_none(timeout)) return keeping_errno([&] { return posix::epoll_wait(epoll, events, count, 0); });
+  if (is_none(timeout)) {
+    const wait_ahead none("epoll_pwait2", false);
+    return keeping_errno([&] { return posix::epoll_wait(epoll, events, count, 0); });
+  }
   const wait_ahead ahead("epoll_pwait2", epoll, POLLIN);
   return keeping_errno([&] { return posix::epoll_wait(epoll, events, count, milliseconds(timeout)); });
 }

@@ -102,6 +102,17 @@ TEST_CASE("a child gives its mutexes back before it sleeps", "[.][harmless]") {
           CHECK(::nanosleep(&none, nullptr) == 0);
           CHECK(::clock_nanosleep(CLOCK_MONOTONIC, 0, &none, nullptr) == 0);
           CHECK(::thrd_sleep(&none, nullptr) == 0);
+          // However many calls that do not wait, others who may want the mutex get no turn.
+          int done = 0;
+          for (int i = 0; i < 100; ++i) {
+            done += ::write(ends[1], &c, 1) == 1 && ::read(ends[0], &c, 1) == 1;
+            done += ::recv(sockets[0], &c, 0, MSG_DONTWAIT) == 0;
+            done += ::poll(&p, 1, 0) == 0;
+            done += ::ppoll(&p, 1, &none, nullptr) == 0;
+            done += ::epoll_wait(epoll, &event, 1, 0) == 0;
+            done += ::epoll_pwait2(epoll, &event, 1, &none, nullptr) == 0;
+          }
+          CHECK(done == 600);
           CHECK(!others_ran);
           other.detach();
           zsync::this_fiber::yield();
