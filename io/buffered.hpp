@@ -9,12 +9,28 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 namespace zsync {
 
 inline constexpr std::size_t default_buffer_size = 16 * 1024;  // bytes
+
+namespace detail {
+
+// A place in a buffer: 0 once the buffer has moved on.
+struct buffer_place {
+  std::size_t at = 0;
+
+  buffer_place() noexcept = default;
+  buffer_place(buffer_place&& other) noexcept : at(std::exchange(other.at, 0)) {}
+  buffer_place& operator=(buffer_place&& other) noexcept {
+    at = std::exchange(other.at, 0);
+    return *this;
+  }
+  ~buffer_place() = default;
+};
+
+}  // namespace detail
 
 // Reads ahead from a stream: owns it, or refers to it as buffered_reader<tcp_stream&>. The buffer is
 // allocated with the first read. Errors, waiting and ends are the stream's. One fiber at a time.
@@ -24,58 +40,40 @@ class buffered_reader {
   explicit buffered_reader(Stream stream, std::size_t size = default_buffer_size)
       : stream_(std::forward<Stream>(stream)), size_(std::max<std::size_t>(size, 1)) {}
 
-  // What has been moved from keeps nothing of its buffer.
-  buffered_reader(buffered_reader&& other) noexcept(std::is_nothrow_move_constructible_v<Stream>)
-      : stream_(std::forward<Stream>(other.stream_)),
-        size_(other.size_),
-        buffer_(std::move(other.buffer_)),
-        begin_(std::exchange(other.begin_, 0)),
-        end_(std::exchange(other.end_, 0)) {}
-  buffered_reader& operator=(buffered_reader&& other) noexcept(
-      std::is_nothrow_move_assignable_v<Stream>) requires(!std::is_reference_v<Stream>) {
-    stream_ = std::move(other.stream_);
-    size_ = other.size_;
-    buffer_ = std::move(other.buffer_);
-    begin_ = std::exchange(other.begin_, 0);
-    end_ = std::exchange(other.end_, 0);
-    return *this;
-  }
-  ~buffered_reader() = default;
-
   [[nodiscard]] std::remove_reference_t<Stream>& stream() noexcept { return stream_; }
 
   // What has been read ahead.
   [[nodiscard]] std::string_view buffered() const noexcept {
-    return {reinterpret_cast<const char*>(buffer_.get()) + begin_, end_ - begin_};
+    return {reinterpret_cast<const char*>(buffer_.get()) + begin_.at, end_.at - begin_.at};
   }
-  void consume(std::size_t n) noexcept { begin_ += std::min(n, end_ - begin_); }
+  void consume(std::size_t n) noexcept { begin_.at += std::min(n, end_.at - begin_.at); }
 
   // Reads more behind what is buffered. How much; 0: the end of the stream. limit_exceeded: the buffer is
   // full.
   std::size_t fill(std::error_code& ec) {
     if (!buffer_) buffer_ = std::make_unique_for_overwrite<std::byte[]>(size_);
-    if (begin_ != 0) {
-      std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
-      end_ -= std::exchange(begin_, 0);
+    if (begin_.at != 0) {
+      std::memmove(buffer_.get(), buffer_.get() + begin_.at, end_.at - begin_.at);
+      end_.at -= std::exchange(begin_.at, 0);
     }
-    if (end_ == size_) {
+    if (end_.at == size_) {
       ec = error::limit_exceeded;
       return 0;
     }
-    const std::size_t n = stream_.read(mutable_buffer(buffer_.get() + end_, size_ - end_), ec);
-    end_ += n;
+    const std::size_t n = stream_.read(mutable_buffer(buffer_.get() + end_.at, size_ - end_.at), ec);
+    end_.at += n;
     return n;
   }
 
   std::size_t read(mutable_buffer to, std::error_code& ec) {
     ec.clear();
-    if (begin_ == end_) {
+    if (begin_.at == end_.at) {
       if (to.size() >= size_) return stream_.read(to, ec);  // nothing to gain
       if (to.size() == 0 || fill(ec) == 0) return 0;
     }
-    const std::size_t n = std::min(to.size(), end_ - begin_);
-    std::memcpy(to.data(), buffer_.get() + begin_, n);
-    begin_ += n;
+    const std::size_t n = std::min(to.size(), end_.at - begin_.at);
+    std::memcpy(to.data(), buffer_.get() + begin_.at, n);
+    begin_.at += n;
     return n;
   }
   std::size_t read(mutable_buffer to) {
@@ -178,8 +176,8 @@ class buffered_reader {
   Stream stream_;
   std::size_t size_;
   std::unique_ptr<std::byte[]> buffer_;
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
+  detail::buffer_place begin_;
+  detail::buffer_place end_;
 };
 
 template <class Stream>
@@ -199,29 +197,13 @@ class buffered_writer {
   explicit buffered_writer(Stream stream, std::size_t size = default_buffer_size)
       : stream_(std::forward<Stream>(stream)), size_(std::max<std::size_t>(size, 1)) {}
 
-  // What has been moved from keeps nothing of its buffer.
-  buffered_writer(buffered_writer&& other) noexcept(std::is_nothrow_move_constructible_v<Stream>)
-      : stream_(std::forward<Stream>(other.stream_)),
-        size_(other.size_),
-        buffer_(std::move(other.buffer_)),
-        end_(std::exchange(other.end_, 0)) {}
-  buffered_writer& operator=(buffered_writer&& other) noexcept(
-      std::is_nothrow_move_assignable_v<Stream>) requires(!std::is_reference_v<Stream>) {
-    stream_ = std::move(other.stream_);
-    size_ = other.size_;
-    buffer_ = std::move(other.buffer_);
-    end_ = std::exchange(other.end_, 0);
-    return *this;
-  }
-  ~buffered_writer() = default;
-
   [[nodiscard]] std::remove_reference_t<Stream>& stream() noexcept { return stream_; }
-  [[nodiscard]] std::size_t buffered() const noexcept { return end_; }  // bytes not yet written
+  [[nodiscard]] std::size_t buffered() const noexcept { return end_.at; }  // bytes not yet written
 
   // All of it: kept, or written. What was kept is discarded by an error, after which the stream is of no use.
   void write_all(const_buffer from, std::error_code& ec) {
     ec.clear();
-    if (from.size() > size_ - end_) {
+    if (from.size() > size_ - end_.at) {
       flush(ec);
       if (ec) return;
       if (from.size() >= size_) {
@@ -230,8 +212,8 @@ class buffered_writer {
       }
     }
     if (!buffer_) buffer_ = std::make_unique_for_overwrite<std::byte[]>(size_);
-    if (from.size() != 0) std::memcpy(buffer_.get() + end_, from.data(), from.size());
-    end_ += from.size();
+    if (from.size() != 0) std::memcpy(buffer_.get() + end_.at, from.data(), from.size());
+    end_.at += from.size();
   }
   void write_all(const_buffer from) {
     std::error_code ec;
@@ -249,7 +231,7 @@ class buffered_writer {
 
   void flush(std::error_code& ec) {
     ec.clear();
-    const std::size_t n = std::exchange(end_, 0);
+    const std::size_t n = std::exchange(end_.at, 0);
     if (n != 0) stream_.write_all(const_buffer(buffer_.get(), n), ec);
   }
   void flush() {
@@ -262,7 +244,7 @@ class buffered_writer {
   Stream stream_;
   std::size_t size_;
   std::unique_ptr<std::byte[]> buffer_;
-  std::size_t end_ = 0;
+  detail::buffer_place end_;
 };
 
 template <class Stream>
