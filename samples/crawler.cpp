@@ -16,8 +16,8 @@ using namespace std::chrono_literals;
 class crawler final : public sample {
  public:
   void add_options(CLI::App& command) override {
-    add_endpoint(command, "site", site_, "The site's server")->required();
-    command.add_option("path", start_, "The page to begin with")->capture_default_str();
+    require(add_endpoint(command, "site", site_, "The site's server"));
+    add_text(command, "path", start_, "The page to begin with");
     add_count(command, "-n,--pages", pages_max_, 1, 1'000'000, "Look at no more pages than this");
     add_count(command, "-c,--concurrency", concurrency_, 1, 10'000, "Pages fetched at the same time");
     add_duration(command, "--page-timeout", page_timeout_, "How long a page may take");

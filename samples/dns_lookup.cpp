@@ -15,8 +15,8 @@ using namespace std::chrono_literals;
 class dns_lookup final : public sample {
  public:
   void add_options(CLI::App& command) override {
-    command.add_option("names", names_,
-                       "What to look up; if there are none, a name a line from standard input");
+    add_texts(command, "names", names_,
+              "What to look up; if there are none, a name a line from standard input");
     add_address(command, "-s,--server", server_, "The name server to ask; otherwise those of this system");
     add_duration(command, "--timeout", timeout_, "How long to wait for each");
   }

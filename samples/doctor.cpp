@@ -1,4 +1,5 @@
 // doctor: what this kernel and this C library offer, and what zsync makes of it.
+#include "common/arguments.hpp"
 #include "sample.hpp"
 
 #include <sys/auxv.h>
@@ -158,7 +159,7 @@ std::string quoted(const std::string& text) {
 class doctor final : public sample {
  public:
   void add_options(CLI::App& command) override {
-    command.add_flag("--json", json_, "Print it as an array of objects");
+    add_flag(command, "--json", json_, "Print it as an array of objects");
   }
 
   void run(zsync::runtime& runtime) override {

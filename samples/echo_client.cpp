@@ -14,12 +14,12 @@ using namespace std::chrono_literals;
 class echo_client final : public sample {
  public:
   void add_options(CLI::App& command) override {
-    add_endpoint(command, "server", server_, "The echo server")->required();
+    require(add_endpoint(command, "server", server_, "The echo server"));
     add_count(command, "-c,--connections", connections_, 1, 1'000'000, "Connections at once");
     add_size(command, "-s,--size", size_, 1, 16 << 20, "Bytes of a request");
     add_count(command, "-p,--pipeline", pipeline_, 1, 10'000, "Requests sent ahead on each connection");
     add_duration(command, "-t,--seconds", duration_, "How long");
-    command.add_flag("--json", json_, "Report as JSON");
+    add_flag(command, "--json", json_, "Report as JSON");
   }
 
   void run(zsync::runtime&) override {

@@ -1,4 +1,5 @@
 // file-serve: the files of a folder over HTTP, sent by the kernel straight from its cache.
+#include "common/arguments.hpp"
 #include "common/http_connection.hpp"
 #include "common/tcp_server.hpp"
 
@@ -16,9 +17,7 @@ class file_serve final : public tcp_server {
 
   void add_options(CLI::App& command) override {
     tcp_server::add_options(command);
-    command.add_option("folder", folder_, "Whose files to serve")
-        ->check(CLI::ExistingDirectory)
-        ->capture_default_str();
+    add_folder(command, "folder", folder_, "Whose files to serve");
   }
 
   void prepare() override { root_ = fs::canonical(folder_); }

@@ -12,7 +12,7 @@ class http_server final : public tcp_server {
 
   void add_options(CLI::App& command) override {
     tcp_server::add_options(command);
-    command.add_option("--text", text_, "What to answer")->type_name("TEXT")->capture_default_str();
+    add_text(command, "--text", text_, "What to answer");
     add_duration(command, "--delay", delay_, "Wait before each answer");
   }
 

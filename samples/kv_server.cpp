@@ -1,4 +1,5 @@
 // kv-server: a key-value store that speaks the protocol of Redis, as far as strings go.
+#include "common/arguments.hpp"
 #include "common/kv_store.hpp"
 #include "common/resp.hpp"
 #include "common/tcp_server.hpp"
@@ -138,7 +139,8 @@ class kv_server final : public tcp_server {
     tcp_server::add_options(command);
     std::string names;
     for (const auto& [name, how] : commands) names += ' ' + name;
-    command.footer("Commands, as Redis has them:" + names + "\nTry `redis-cli -p 6380 set greeting hello`.");
+    add_footer(command,
+               "Commands, as Redis has them:" + names + "\nTry `redis-cli -p 6380 set greeting hello`.");
   }
 
   void serve(zsync::tcp_stream& peer) override {

@@ -68,8 +68,8 @@ class checksum_elsewhere {
 class mirrors final : public sample {
  public:
   void add_options(CLI::App& command) override {
-    add_endpoints(command, "servers", servers_, "The web servers")->required();
-    command.add_option("--path", path_, "The page")->capture_default_str();
+    require(add_endpoints(command, "servers", servers_, "The web servers"));
+    add_text(command, "--path", path_, "The page");
     add_duration(command, "--timeout", timeout_, "How long to wait for each");
   }
 

@@ -16,15 +16,14 @@ using namespace std::chrono_literals;
 class port_scan final : public sample {
  public:
   void add_options(CLI::App& command) override {
-    command.add_option("host", host_, "Name or address")->required();
+    require(add_text(command, "host", host_, "Name or address"));
     add_count(command, "--first", first_, 1, 65535, "The first port to try");
     add_count(command, "--last", last_, 1, 65535, "The last port to try");
     add_count(command, "-c,--concurrency", concurrency_, 1, 10'000, "Ports tried at the same time");
     add_duration(command, "--timeout", timeout_, "How long to wait for a port's answer");
-    command.parse_complete_callback([this] {
-      if (first_ <= last_) return;
-      throw CLI::ValidationError("--first",
-                                 count_text(first_) + " is above --last, which is " + count_text(last_));
+    add_check(command, [this]() -> std::string {
+      if (first_ <= last_) return {};
+      return "--first: " + count_text(first_) + " is above --last, which is " + count_text(last_);
     });
   }
 

@@ -109,7 +109,7 @@ class replica final : public sample {
   void add_options(CLI::App& command) override {
     add_count(command, "--seed", seed_, 1, 1'000'000'000, "The first seed; the same seed is the same run");
     add_count(command, "--seeds", seeds_, 1, 100'000'000, "How many runs");
-    command.add_flag("--careful", careful_, "Write to and read from a majority");
+    add_flag(command, "--careful", careful_, "Write to and read from a majority");
   }
 
   void run(zsync::runtime&) override {

@@ -7,6 +7,9 @@
 
 #include <zsync/io/backends.hpp>
 
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <iostream>
 #include <span>

@@ -3,11 +3,14 @@
 
 #include <zsync/zsync.hpp>
 
-#include <CLI/App.hpp>
 #include <memory>
 #include <ostream>
 #include <span>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace samples {
 

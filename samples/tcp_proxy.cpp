@@ -12,7 +12,7 @@ class tcp_proxy final : public tcp_server {
 
   void add_options(CLI::App& command) override {
     tcp_server::add_options(command);
-    add_endpoint(command, "target", target_, "Where to")->required();
+    require(add_endpoint(command, "target", target_, "Where to"));
   }
 
   void serve(zsync::tcp_stream& client) override {

@@ -2,6 +2,10 @@
 
 #include "common/text.hpp"
 
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -66,6 +70,49 @@ double unit_of_duration(std::string_view unit) {
 }
 
 }  // namespace
+
+void add_flag(CLI::App& command, const std::string& name, bool& value, const std::string& help) {
+  command.add_flag(name, value, help);
+}
+
+CLI::Option* add_text(CLI::App& command, const std::string& name, std::string& value, const std::string& help,
+                      const std::string& type) {
+  return command.add_option(name, value, help)->type_name(type)->capture_default_str();
+}
+
+CLI::Option* add_texts(CLI::App& command, const std::string& name, std::vector<std::string>& values,
+                       const std::string& help) {
+  return command.add_option(name, values, help);
+}
+
+CLI::Option* add_folder(CLI::App& command, const std::string& name, std::string& value,
+                        const std::string& help) {
+  return add_text(command, name, value, help, "FOLDER")->check(CLI::ExistingDirectory);
+}
+
+void require(CLI::Option* option) { option->required(); }
+
+void add_check(CLI::App& command, std::function<std::string()> complaint) {
+  command.parse_complete_callback([complaint = std::move(complaint)] {
+    if (const std::string text = complaint(); !text.empty()) throw CLI::ValidationError(text);
+  });
+}
+
+void add_footer(CLI::App& command, const std::string& text) { command.footer(text); }
+
+CLI::Option* add_word(CLI::App& command, const std::string& name, std::vector<std::string> words,
+                      std::size_t now, std::function<void(std::size_t)> choose, const std::string& help) {
+  std::string all;
+  for (const auto& word : words) all += (all.empty() ? "" : ", ") + word;
+  const std::string shown = words[now];
+  const auto parse = [words = std::move(words), choose = std::move(choose), name,
+                      all](const std::string& text) {
+    const auto found = std::find(words.begin(), words.end(), text);
+    if (found == words.end()) throw CLI::ValidationError(name, "'" + text + "' is none of " + all);
+    choose(static_cast<std::size_t>(found - words.begin()));
+  };
+  return add(command, name, help + ": " + all, "WORD", shown, parse);
+}
 
 CLI::Option* add_count(CLI::App& command, const std::string& name, std::uint64_t& value, std::uint64_t least,
                        std::uint64_t most, const std::string& help) {

@@ -4,16 +4,31 @@
 
 #include <zsync/io/socket_address.hpp>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+// CLI11 takes long to compile: its header is for the few sources that do more than to name options.
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
 namespace samples {
+
+void add_flag(CLI::App& command, const std::string& name, bool& value, const std::string& help);
+
+// Any word.
+CLI::Option* add_text(CLI::App& command, const std::string& name, std::string& value, const std::string& help,
+                      const std::string& type = "TEXT");
+
+// As many words as there are.
+CLI::Option* add_texts(CLI::App& command, const std::string& name, std::vector<std::string>& values,
+                       const std::string& help);
 
 // A whole number in [least, most].
 CLI::Option* add_count(CLI::App& command, const std::string& name, std::uint64_t& value, std::uint64_t least,
@@ -42,28 +57,34 @@ CLI::Option* add_endpoint(CLI::App& command, const std::string& name, endpoint& 
 CLI::Option* add_endpoints(CLI::App& command, const std::string& name, std::vector<endpoint>& values,
                            const std::string& help);
 
-// One of a few words.
+// A folder that is there.
+CLI::Option* add_folder(CLI::App& command, const std::string& name, std::string& value,
+                        const std::string& help);
+
+// Marks what must be given.
+void require(CLI::Option* option);
+
+// Once all options of the command are known: `complaint` says what is wrong with them together, or nothing.
+void add_check(CLI::App& command, std::function<std::string()> complaint);
+
+// What the command's help ends with.
+void add_footer(CLI::App& command, const std::string& text);
+
+// One of a few words; `choose` is told which. The one at `now` is the default.
+CLI::Option* add_word(CLI::App& command, const std::string& name, std::vector<std::string> words,
+                      std::size_t now, std::function<void(std::size_t)> choose, const std::string& help);
+
 template <class T>
 CLI::Option* add_choice(CLI::App& command, const std::string& name, T& value,
                         std::vector<std::pair<std::string, T>> words, const std::string& help) {
-  std::string all;
-  std::string now;
+  std::vector<std::string> names;
+  std::size_t now = 0;
   for (const auto& [word, meaning] : words) {
-    all += (all.empty() ? "" : ", ") + word;
-    if (meaning == value) now = word;
+    if (meaning == value) now = names.size();
+    names.push_back(word);
   }
-  const auto parse = [&value, words = std::move(words), name, all](const std::string& text) {
-    for (const auto& [word, meaning] : words) {
-      if (word == text) {
-        value = meaning;
-        return;
-      }
-    }
-    throw CLI::ValidationError(name, "'" + text + "' is none of " + all);
-  };
-  return command.add_option_function<std::string>(name, parse, help + ": " + all)
-      ->type_name("WORD")
-      ->default_str(now);
+  const auto choose = [&value, words = std::move(words)](std::size_t i) { value = words[i].second; };
+  return add_word(command, name, std::move(names), now, choose, help);
 }
 
 }  // namespace samples

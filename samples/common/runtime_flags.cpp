@@ -5,6 +5,7 @@
 
 #include <zsync/io/backends.hpp>
 
+#include <CLI/App.hpp>
 #include <iostream>
 #include <utility>
 #include <vector>

@@ -4,8 +4,11 @@
 #include <zsync/sched/options.hpp>
 #include <zsync/sched/stats.hpp>
 
-#include <CLI/App.hpp>
 #include <cstdint>
+
+namespace CLI {
+class App;
+}
 
 namespace samples {
 
