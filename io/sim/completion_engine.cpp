@@ -105,7 +105,8 @@ class simulated_ring final : public engine, public watcher, public event_source 
 
   template <class F>
   void soon(F f) {
-    world_.after(world_.drawn().between(clock::duration{0}, latest), std::move(f));
+    world_.after(world_.drawn().between(clock::duration{0}, latest), "an operation is about to complete",
+                 std::move(f));
   }
 
   entry* find(std::uint64_t id) noexcept {

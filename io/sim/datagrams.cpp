@@ -32,10 +32,18 @@ ssize_t network_stack::send_datagram(const socket_ptr& s, const msghdr& m) {
   link_state& l = world_.link(*s->at, *there);
   choices& drawn = world_.drawn();
   const unsigned copies = drawn.chance(l.loss) ? 0 : drawn.chance(l.duplicates) ? 2 : 1;
+  world_.tell([&] {
+    return "datagram " + s->local.to_string() + " -> " + to.to_string() + ", " +
+           std::to_string(bytes.size()) + " bytes" +
+           (copies == 0   ? ": lost"
+            : copies == 2 ? ": doubled"
+                          : "");
+  });
   for (unsigned i = 0; i < copies; ++i) {
-    world_.after(drawn.between(l.latency_min, l.latency_max), [this, &l, s, there, to, bytes] {
-      if (!l.cut) deliver(s, *there, to, bytes);
-    });
+    world_.after(drawn.between(l.latency_min, l.latency_max), "a datagram arrives",
+                 [this, &l, s, there, to, bytes] {
+                   if (!l.cut) deliver(s, *there, to, bytes);
+                 });
   }
   return static_cast<ssize_t>(bytes.size());
 }
@@ -51,11 +59,12 @@ void network_stack::deliver(const socket_ptr& from, host_state& there, const soc
     // Only who is connected hears of it.
     if (!from->peer.is_ip()) return;
     link_state& l = world_.link(*from->at, there);
-    world_.after(world_.drawn().between(l.latency_min, l.latency_max), [this, &l, from] {
-      if (l.cut || from->closed) return;
-      from->error = ECONNREFUSED;
-      edge(from, true, true);
-    });
+    world_.after(world_.drawn().between(l.latency_min, l.latency_max), "a datagram is refused",
+                 [this, &l, from] {
+                   if (l.cut || from->closed) return;
+                   from->error = ECONNREFUSED;
+                   edge(from, true, true);
+                 });
     return;
   }
   if (s->peer.is_ip() && s->peer != name) return;

@@ -314,8 +314,9 @@ void network_stack::edge(const socket_ptr& s, bool in, bool out, bool ended) {
 
 void network_stack::pass(link_state& l, std::function<void()> arrival, const socket_ptr& on_failure) {
   if (!l.cut) return arrival();
+  world_.tell([] { return "and is held, for the link is cut"; });
   if (on_failure != nullptr) {
-    world_.after(l.patience, [this, &l, on_failure, mendings = l.mendings] {
+    world_.after(l.patience, "patience with a cut link ends", [this, &l, on_failure, mendings = l.mendings] {
       if (l.cut && l.mendings == mendings) fail(on_failure, ETIMEDOUT);
     });
   }
@@ -328,7 +329,8 @@ void network_stack::mend(link_state& l) {
   clock::time_point when = world_.now();
   for (held_arrival& one : std::exchange(l.held, {})) {
     when += clock::duration{1} + world_.drawn().between(l.latency_min, l.latency_max);
-    world_.at(when, [this, &l, one = std::move(one)] { pass(l, one.happens, one.on_failure); });
+    world_.at(when, "what was held by a cut link arrives",
+              [this, &l, one = std::move(one)] { pass(l, one.happens, one.on_failure); });
   }
 }
 

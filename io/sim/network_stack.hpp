@@ -67,7 +67,7 @@ class network_stack final : public simulated_network {
   void edge(const socket_ptr& s, bool in, bool out, bool ended = false);
 
   // What travels. On a cut link it waits.
-  void travel(const socket_ptr& from, std::function<void(const socket_ptr&)> arrival);
+  void travel(const socket_ptr& from, const char* name, std::function<void(const socket_ptr&)> arrival);
   void pass(link_state& l, std::function<void()> arrival, const socket_ptr& on_failure = nullptr);
   void fail(const socket_ptr& s, int error);
   void reset(const socket_ptr& s);   // and the other end hears of it

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <iosfwd>
 #include <vector>
 
 namespace zsync::sim {
@@ -30,6 +31,10 @@ struct options {
   runtime_options runtime{};  // of each host; workers, backend and what needs threads are disregarded
 
   std::vector<std::uint32_t> schedule{};  // report::schedule of another run, to be repeated as far as it goes
+
+  // Where to write what happens, a line each: which fiber goes on and where, what the network does. Null:
+  // nowhere, unless ZSYNC_SIM_TRACE=1 is in the environment: then stderr.
+  std::ostream* trace = nullptr;
 
   // Beyond these a run has failed: it does not end.
   std::uint64_t steps_max = 1'000'000;

@@ -42,7 +42,8 @@ class simulated_selector final : public selector, public watcher, public event_s
     const event e{r.fd, r.generation, in && (r.wanted & 1U) != 0, out && (r.wanted & 2U) != 0, ended};
     if (!e.in && !e.out && !e.ended) return;
     // It may come after the descriptor was closed, and its number reused.
-    world_.after(world_.drawn().between(clock::duration{0}, latest), [this, e] { due_.push_back(e); });
+    world_.after(world_.drawn().between(clock::duration{0}, latest), "readiness is about to be told",
+                 [this, e] { due_.push_back(e); });
   }
 
   std::span<const event> wait(deadline) noexcept override {

@@ -1,5 +1,6 @@
 #include <zsync/io/sim/simulation.hpp>
 
+#include <zsync/io/sim/abort_notice.hpp>
 #include <zsync/io/sim/world.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/worker.hpp>
@@ -40,6 +41,7 @@ void keep(std::unique_ptr<world> stuck) {
 
 report run(const options& how, const std::function<void()>& program) {
   if (zsync::detail::current_worker() != nullptr) zsync::detail::misuse("a simulation is begun by a fiber");
+  const zsync::detail::simulated::abort_notice notice(how.seed);
   auto one = std::make_unique<world>(how);
   try {
     return one->run(program);

@@ -43,8 +43,8 @@ class failure : public std::runtime_error {
 report run(const options& how, const std::function<void()>& program);
 
 // The same with `seeds` seeds, from how.seed on; the last one's report. The first that fails ends it: the
-// seed is written to stderr and what it threw goes on. ZSYNC_SIM_SEED=N in the environment runs that seed
-// alone, and ZSYNC_SIM_SEEDS=N as many as that.
+// seed is written to stderr and what it threw goes on; so is that of one that aborts. ZSYNC_SIM_SEED=N in the
+// environment runs that seed alone, and ZSYNC_SIM_SEEDS=N as many as that.
 report explore(const options& how, std::uint64_t seeds, const std::function<void()>& program);
 
 // Within a run: 0 <= result < below, drawn from the seed. `below` is at least 1.

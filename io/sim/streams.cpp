@@ -29,11 +29,17 @@ bool lingers_for_nothing(const socket& s) noexcept {
 // ---- under way ----
 
 // In the order in which `from` sent it: whenever something of a stream arrives, it is what was sent first.
-void network_stack::travel(const socket_ptr& from, std::function<void(const socket_ptr&)> arrival) {
+void network_stack::travel(const socket_ptr& from, const char* name,
+                           std::function<void(const socket_ptr&)> arrival) {
   link_state& l = *from->over;
   choices& drawn = world_.drawn();
   clock::duration takes = drawn.between(l.latency_min, l.latency_max);
-  for (unsigned i = 0; i < losses_in_a_row && drawn.chance(l.loss); ++i) takes += retransmission * (1U << i);
+  unsigned lost = 0;
+  while (lost < losses_in_a_row && drawn.chance(l.loss)) takes += retransmission * (1U << lost++);
+  world_.tell([&] {
+    return from->local.to_string() + " -> " + from->peer.to_string() + ": " + name +
+           (lost == 0 ? "" : ", lost " + std::to_string(lost) + " times");
+  });
   from->last_arrival = std::max(from->last_arrival + clock::duration{1}, world_.now() + takes);
   from->under_way.push_back(std::move(arrival));
   const auto arrives = [from] {
@@ -41,7 +47,7 @@ void network_stack::travel(const socket_ptr& from, std::function<void(const sock
     from->under_way.pop_front();
     first(from);
   };
-  world_.at(from->last_arrival, [this, &l, from, arrives] { pass(l, arrives, from); });
+  world_.at(from->last_arrival, "a segment arrives", [this, &l, from, arrives] { pass(l, arrives, from); });
 }
 
 void network_stack::fail(const socket_ptr& s, int error) {
@@ -62,13 +68,13 @@ void network_stack::reset(const socket_ptr& s) {
 
 void network_stack::reject(const socket_ptr& s) {
   link_state& l = *s->over;
-  world_.after(world_.drawn().between(l.latency_min, l.latency_max),
+  world_.after(world_.drawn().between(l.latency_min, l.latency_max), "a reset arrives",
                [this, &l, s] { pass(l, [this, s] { fail(s, ECONNRESET); }); });
 }
 
 void network_stack::send_end(const socket_ptr& s) {
   if (std::exchange(s->shut_out, true)) return;
-  travel(s, [this](const socket_ptr& from) {
+  travel(s, "the end", [this](const socket_ptr& from) {
     const socket_ptr peer = from->other.lock();
     if (peer == nullptr || peer->closed) return;
     peer->ended = true;
@@ -91,7 +97,7 @@ int network_stack::listen(int fd, int backlog) noexcept {
 int network_stack::connect_stream(const socket_ptr& s, host_state& there) {
   s->connecting = true;
   s->over = &world_.link(*s->at, there);
-  travel(s, [this, &there](const socket_ptr& from) { knock(from, there); });
+  travel(s, "a connection is asked for", [this, &there](const socket_ptr& from) { knock(from, there); });
   return failed(EINPROGRESS);
 }
 
@@ -99,19 +105,19 @@ void network_stack::knock(const socket_ptr& s, host_state& there) {
   if (s->closed || !s->connecting) return;
   const socket_ptr listener = bound_to(there, SOCK_STREAM, s->peer);
   if (listener != nullptr && listener->listening && listener->queue.size() > listener->backlog) {
-    world_.after(repeated_knock, [this, s, &there] {
+    world_.after(repeated_knock, "a connection is asked for again", [this, s, &there] {
       pass(
           *s->over, [this, s, &there] { knock(s, there); }, s);
     });
     return;
   }
   if (listener == nullptr || !listener->listening) {
-    travel(s, [this](const socket_ptr& from) { fail(from, ECONNREFUSED); });
+    travel(s, "its refusal comes back", [this](const socket_ptr& from) { fail(from, ECONNREFUSED); });
     return;
   }
   const socket_ptr p = answer(s, listener);
   // The answer comes before whatever the new end sends.
-  travel(p, [this, s](const socket_ptr& from) {
+  travel(p, "the connection is answered", [this, s](const socket_ptr& from) {
     if (s->closed) return reject(from);
     if (s->broken) return;
     s->connecting = false;
@@ -187,7 +193,7 @@ ssize_t network_stack::send_stream(const socket_ptr& s, const msghdr& m) {
     bytes.append(static_cast<const char*>(v.iov_base), std::min(v.iov_len, n - bytes.size()));
   }
   s->unread_there += n;
-  travel(s, [this, bytes = std::move(bytes)](const socket_ptr& from) {
+  travel(s, "data", [this, bytes = std::move(bytes)](const socket_ptr& from) {
     arrive(from, from->other.lock(), bytes);
   });
   return static_cast<ssize_t>(n);
@@ -222,7 +228,7 @@ ssize_t network_stack::receive_stream(const socket_ptr& s, msghdr& m, int flags)
   if (const socket_ptr writer = s->other.lock()) {
     const auto takes = world_.drawn().between(s->over->latency_min, s->over->latency_max);
     link_state& l = *s->over;
-    world_.after(takes, [this, &l, writer, n] {
+    world_.after(takes, "the window opens", [this, &l, writer, n] {
       pass(l, [this, writer, n] {
         writer->unread_there -= n;
         if (writer->room() != 0) edge(writer, false, true);

@@ -26,7 +26,12 @@ class host_runtime final : public executor {
 }  // namespace
 
 world::world(sim::options how)
-    : how_(std::move(how)), choices_(how_), now_(beginning), began_(beginning), network_(*this) {
+    : how_(std::move(how)),
+      trace_(how_.trace),
+      choices_(how_),
+      now_(beginning),
+      began_(beginning),
+      network_(*this) {
   completes_ = how_.kernel == sim::kernel_manner::either ? choices_.below(2) == 0
                                                          : how_.kernel == sim::kernel_manner::completion;
   add_host("main");
@@ -102,10 +107,10 @@ void world::run_blocking(helper_job& job) {
 
 // ---- what happens next ----
 
-void world::at(clock::time_point when, std::function<void()> what) {
+void world::at(clock::time_point when, const char* name, std::function<void()> what) {
   // Of several at one time any may be first, though none before itself: the counter tells them apart.
   const std::uint64_t order = choices_.below(1U << 20U) << 44U | (++arrivals_ & ((1ULL << 44U) - 1));
-  to_come_.emplace(std::pair{std::max(when, now_), order}, std::move(what));
+  to_come_.emplace(std::pair{std::max(when, now_), order}, arrival{name, std::move(what)});
 }
 
 std::uint64_t world::name_of(const choice& c) const noexcept {
@@ -144,10 +149,20 @@ bool world::advance() {
   return true;
 }
 
+void world::tell(const choice& chosen) const {
+  if (chosen.where == nullptr) return trace_.line(now_ - began_, "network", to_come_.begin()->second.name);
+  for (const auto& h : hosts_) {
+    if (h->workers != &chosen.where->owner()) continue;
+    const std::string where = h->name + '/' + std::to_string(chosen.where->index());
+    trace_.line(now_ - began_, where, to_text(chosen));
+  }
+}
+
 void world::carry_out(const choice& chosen) {
+  if (trace_.on()) tell(chosen);
   if (chosen.where == nullptr) {
     const auto first = to_come_.begin();
-    const std::function<void()> happens = std::move(first->second);
+    const std::function<void()> happens = std::move(first->second.happens);
     to_come_.erase(first);
     return happens();
   }

@@ -4,6 +4,7 @@
 #include <zsync/io/sim/choices.hpp>
 #include <zsync/io/sim/network_stack.hpp>
 #include <zsync/io/sim/simulation.hpp>
+#include <zsync/io/sim/trace.hpp>
 #include <zsync/io/simulated.hpp>
 #include <zsync/sched/choice.hpp>
 #include <zsync/timer/clock.hpp>
@@ -41,9 +42,17 @@ class world final : public simulated_machine {
   [[nodiscard]] bool stuck() const noexcept { return stuck_; }
 
   clock::time_point now() noexcept override { return now_; }
-  // Happens then, before or after what else happens at that time.
-  void at(clock::time_point when, std::function<void()> what);
-  void after(clock::duration d, std::function<void()> what) { at(now_ + d, std::move(what)); }
+  // Happens then, before or after what else happens at that time. `name` is for the trace.
+  void at(clock::time_point when, const char* name, std::function<void()> what);
+  void after(clock::duration d, const char* name, std::function<void()> what) {
+    at(now_ + d, name, std::move(what));
+  }
+
+  // What the network does, as far as anybody looks: `what` returns the text.
+  template <class F>
+  void tell(const F& what) const {
+    if (trace_.on()) trace_.line(now_ - began_, "network", what());
+  }
 
   [[nodiscard]] choices& drawn() noexcept { return choices_; }
   [[nodiscard]] network_stack& sockets() noexcept { return network_; }
@@ -58,6 +67,10 @@ class world final : public simulated_machine {
   simulated_network& network() noexcept override { return network_; }
 
  private:
+  struct arrival {
+    const char* name;
+    std::function<void()> happens;
+  };
   struct driven {
     worker* who;
     event_source* events;
@@ -66,6 +79,7 @@ class world final : public simulated_machine {
   bool step();
   bool advance();  // the clock, to what comes next; false: nothing will come
   void carry_out(const choice& chosen);
+  void tell(const choice& chosen) const;
   void leave() noexcept;
   [[nodiscard]] std::uint64_t name_of(const choice& c) const noexcept;
   [[nodiscard]] bool alive() const noexcept;
@@ -74,13 +88,14 @@ class world final : public simulated_machine {
   [[nodiscard]] sim::report report() const;
 
   const sim::options how_;
+  const trace trace_;
   choices choices_;
   bool completes_;
   clock::time_point now_;
   const clock::time_point began_;
   std::uint64_t steps_ = 0;
   std::uint64_t arrivals_ = 0;
-  std::map<std::pair<clock::time_point, std::uint64_t>, std::function<void()>> to_come_;
+  std::map<std::pair<clock::time_point, std::uint64_t>, arrival> to_come_;
   network_stack network_;
   std::map<std::pair<const host_state*, const host_state*>, std::unique_ptr<link_state>> links_;
   std::vector<event_source*> made_;  // for workers that are being made

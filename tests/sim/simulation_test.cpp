@@ -1,8 +1,12 @@
 #include "sim/talk.hpp"
+#include "support/subprocess.hpp"
 
 #include <zsync/sched/worker.hpp>
 
 #include <chrono>
+#include <csignal>
+#include <exception>
+#include <sstream>
 #include <string>
 
 namespace {
@@ -44,6 +48,54 @@ TEST_CASE("time moves only when nothing can run, and costs nothing", "[sim]") {
   });
   CHECK(r.time >= 1000h);
   CHECK(std::chrono::steady_clock::now() - real < 60s);
+}
+
+TEST_CASE("a trace tells each step, the same for the same seed", "[sim]") {
+  const auto traced = [](std::uint64_t seed) {
+    std::ostringstream lines;
+    sim::run({.seed = seed, .trace = &lines}, [] {
+      auto worker = spawn({.name = "sleeper"}, [] { this_fiber::sleep_for(3s); });
+      const sim::host there = sim::add_host("there");
+      tcp_listener listener;
+      there.spawn([&] { listener = tcp_listener::bind({ip_address::any_v4(), 80}); }).join();
+      auto stream = tcp_stream::connect("there", 80);
+      worker.join();
+    });
+    return lines.str();
+  };
+  const std::string text = traced(1);
+  CHECK(text.find("(sleeper) goes on") != std::string::npos);
+  CHECK(text.find("network       10.0.0.1:") != std::string::npos);
+  CHECK(text.find("a connection is asked for") != std::string::npos);
+  CHECK(text.find("     3.0") != std::string::npos);
+  CHECK(traced(1) == text);
+  CHECK(traced(2) != text);
+}
+
+TEST_CASE("a run that aborts says its seed, and one that has ended does not", "[sim]") {
+  const child_result during = run_in_child([] {
+    sim::explore({.seed = 41}, 10, [] {
+      if (sim::random(4) == 0) std::terminate();
+    });
+  });
+  CHECK(during.signal == SIGABRT);
+  const std::size_t at = during.err.find("aborts with seed ");
+  REQUIRE(at != std::string::npos);
+  const std::string seed = during.err.substr(at + 17, during.err.find(';', at) - at - 17);
+  const child_result again = run_in_child([&] {
+    sim::run({.seed = std::stoull(seed)}, [] {
+      if (sim::random(4) == 0) std::terminate();
+    });
+  });
+  CHECK(again.signal == SIGABRT);
+  CHECK(again.err.find("seed " + seed) != std::string::npos);
+
+  const child_result after = run_in_child([] {
+    sim::run({}, [] {});
+    std::abort();
+  });
+  CHECK(after.signal == SIGABRT);
+  CHECK(after.err.find("seed") == std::string::npos);
 }
 
 TEST_CASE("what waits for nothing that will come is reported with what it waits for", "[sim]") {
