@@ -135,15 +135,23 @@ configure() {
   mv "$directory.log" "$directory/configure.log"
 }
 
-# add_tests DIRECTORY. Where scripts/run has configured it, which needs none of the tests.
-add_tests() {
-  if grep -q '^ZSYNC_TESTS:BOOL=OFF$' "$1/CMakeCache.txt"; then
-    say "configure ${1#"$root"/} with the tests"
-    cmake -S "$root" -B "$1" -DZSYNC_TESTS=ON >"$1/configure.log" 2>&1 || {
-      cat "$1/configure.log" >&2
-      die "cmake failed"
-    }
-  fi
+# add_parts DIRECTORY TESTS|SAMPLES... Where it was configured without a part that is needed now: by scripts/run, which
+# needs none of the tests, or by hand.
+add_parts() {
+  local directory=$1 part off=() options=()
+  shift
+  for part in "$@"; do
+    if grep -qiE "^ZSYNC_$part:[A-Z]*=(OFF|NO|FALSE|0)$" "$directory/CMakeCache.txt"; then
+      off+=("${part,,}")
+      options+=("-DZSYNC_$part=ON")
+    fi
+  done
+  if ((${#off[@]} == 0)); then return; fi
+  say "configure ${directory#"$root"/} with: ${off[*]}"
+  cmake -S "$root" -B "$directory" "${options[@]}" >"$directory/configure.log" 2>&1 || {
+    cat "$directory/configure.log" >&2
+    die "cmake failed"
+  }
 }
 
 # build DIRECTORY [targets]
