@@ -3,6 +3,9 @@
 #include "common/text.hpp"
 #include "sample.hpp"
 
+#include <unistd.h>
+
+#include <atomic>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -36,16 +39,18 @@ class dns_lookup final : public sample {
     for (std::size_t i = 0; i != answers_.size(); ++i) out << names_[i] << "  " << answers_[i] << '\n';
   }
 
+  [[nodiscard]] bool all_well() const override { return failures_ == 0; }
+
  private:
   void read_names() {
-    zsync::blocking([this] {
-      for (std::string name; std::getline(std::cin, name);) {
-        if (!name.empty()) names_.push_back(name);
-      }
-    });
+    if (::isatty(STDIN_FILENO) != 0) std::cerr << "names to look up, a line each, until Ctrl-D:\n";
+    zsync::buffered_reader input(zsync::standard_input());
+    for (std::string name; input.read_line(name);) {
+      if (!name.empty()) names_.push_back(name);
+    }
   }
 
-  std::string look_up(const std::string& name) const {
+  std::string look_up(const std::string& name) {
     try {
       zsync::deadline_scope in_time(timeout_);
       zsync::resolve_options options;
@@ -56,12 +61,14 @@ class dns_lookup final : public sample {
       }
       return all;
     } catch (const std::system_error& error) {
+      ++failures_;
       return std::string("? ") + error.code().message();
     }
   }
 
   std::vector<std::string> names_;
   std::vector<std::string> answers_;
+  std::atomic<std::size_t> failures_{0};
   zsync::socket_address server_;
   std::chrono::nanoseconds timeout_ = 5s;
 };

@@ -112,6 +112,8 @@ class replica final : public sample {
     add_flag(command, "--careful", careful_, "Write to and read from a majority");
   }
 
+  [[nodiscard]] bool takes_runtime_options() const override { return false; }
+
   void run(zsync::runtime&) override {
     // A simulation takes its thread for itself.
     for (; runs_ != seeds_; ++runs_) zsync::blocking([this] { attempt(seed_ + runs_); });
@@ -121,6 +123,8 @@ class replica final : public sample {
     to << count_text(runs_, "run") << ", " << losses_ << " of them lost a write that had been acknowledged\n";
     if (losses_ != 0) to << "zsync-run replica --seed " << first_ << " --seeds 1 repeats the first\n";
   }
+
+  [[nodiscard]] bool all_well() const override { return losses_ == 0; }
 
  private:
   void attempt(std::uint64_t seed) {

@@ -84,7 +84,7 @@ int launch(const std::string& name, sample& program, const runtime_flags& flags)
     program.summarise(std::cout);
     std::cout.flush();
     flags.print_stats(runtime.stats());
-    return 0;
+    return program.all_well() ? 0 : 1;
   } catch (const std::exception& error) {
     std::cout.flush();
     std::cerr << "zsync-run: " << name << ": " << error.what() << '\n';
@@ -115,7 +115,7 @@ int parse_and_launch(const std::vector<std::string>& words) {
     CLI::App* command = app.add_subcommand(entry.name, entry.summary)->group("Samples")->allow_extras();
     programs.push_back(entry.make());
     programs.back()->add_options(*command);
-    flags.add_to(*command);
+    if (programs.back()->takes_runtime_options()) flags.add_to(*command);
   }
   // Last, because subcommands would inherit it.
   app.footer("`zsync-run NAME --help` shows the options of a sample.");
@@ -131,7 +131,7 @@ int parse_and_launch(const std::vector<std::string>& words) {
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    refuse(name, error.what());
+    refuse(name, refusal(error));
   }
   if (const auto surplus = surplus_argument(*asked[0]); !surplus.empty()) refuse(name, surplus);
   for (std::size_t i = 0; i != programs.size(); ++i) {

@@ -158,6 +158,24 @@ CLI::Option* add_duration(CLI::App& command, const std::string& name, std::chron
   return add(command, name, help, "DURATION", value.count() == 0 ? "0" : duration_text(value), parse);
 }
 
+namespace {
+
+// What is wrong with an address in particular, where that can be told.
+std::string trouble_with(const std::string& text) {
+  const std::string port = text.substr(text.rfind(':') + 1);
+  const bool figures = !port.empty() && port.find_first_not_of("0123456789") == port.npos;
+  if (figures && !number<std::uint16_t>(port)) return "an address: a port is at most 65535";
+  const std::size_t colon = text.find(':');
+  const std::string host = text.substr(0, std::min(colon, text.size()));
+  if (figures && colon != 0 && text.rfind(':') == colon &&
+      host.find_first_not_of("0123456789.") != host.npos) {
+    return "an address: names are not looked up here, write it in figures, such as 127.0.0.1:" + port;
+  }
+  return "an address, such as 127.0.0.1:7000, [::1]:7000 or unix:/path";
+}
+
+}  // namespace
+
 CLI::Option* add_address(CLI::App& command, const std::string& name, zsync::socket_address& value,
                          const std::string& help) {
   const auto parse = [&value, name](const std::string& text) {
@@ -166,7 +184,7 @@ CLI::Option* add_address(CLI::App& command, const std::string& name, zsync::sock
     if (text.starts_with(':')) full = "127.0.0.1" + text;
     std::error_code error;
     const auto parsed = zsync::socket_address::parse(full, error);
-    if (error) refuse(name, text, "an address, such as 127.0.0.1:7000, [::1]:7000 or unix:/path");
+    if (error) refuse(name, text, trouble_with(text));
     value = parsed;
   };
   return add(command, name, help, "ADDRESS", value.to_string(), parse);
@@ -181,14 +199,18 @@ namespace {
 
 endpoint parse_endpoint(const std::string& name, const std::string& text) {
   const std::size_t colon = text.rfind(':');
-  const auto port = number<std::uint16_t>(colon == text.npos ? text : text.substr(colon + 1));
+  const std::string figures = colon == text.npos ? text : text.substr(colon + 1);
+  const auto port = number<std::uint16_t>(figures);
   std::string host = colon == text.npos || colon == 0 ? "127.0.0.1" : text.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
   } else if (host.find(':') != host.npos && host.find('/') == host.npos) {
     refuse(name, text, "an address: write IPv6 ones as [::1]:7000");
   }
-  if (!port || *port == 0 || host.find('/') != host.npos) {
+  if ((!port || *port == 0) && !figures.empty() && figures.find_first_not_of("0123456789") == figures.npos) {
+    refuse(name, text, "an address: a port to connect to is from 1 to 65535");
+  }
+  if (!port || host.find('/') != host.npos) {
     refuse(name, text, "an address with a port, such as localhost:7000");
   }
   return {host, *port};

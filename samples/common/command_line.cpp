@@ -44,6 +44,14 @@ std::string unknown_option(const CLI::App& command, std::span<const std::string>
   return {};
 }
 
+std::string refusal(const CLI::ParseError& error) {
+  const std::string text = error.what();  // "NAME is required", "--NAME: At Most 1 required but received 2"
+  const std::string name = text.substr(0, text.find_first_of(": "));
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) return "no " + name + " given";
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) == nullptr) return text;
+  return name + (text.find("At Most") != text.npos ? " may be given once" : " needs a value");
+}
+
 std::string surplus_argument(const CLI::App& command) {
   const auto surplus = command.remaining();
   return surplus.empty() ? "" : "there is no place for '" + surplus.front() + "'";

@@ -2,6 +2,7 @@
 
 #include "common/arguments.hpp"
 #include "common/resources.hpp"
+#include "common/socket_file.hpp"
 #include "common/text.hpp"
 
 #include <iostream>
@@ -28,6 +29,7 @@ void tcp_server::run(zsync::runtime&) {
   raise_descriptor_limit(std::numeric_limits<std::size_t>::max());
   prepare();
   auto listener = zsync::tcp_listener::bind(address_);
+  const socket_file file(address_);
   std::cout << "listening on " << listener.local_address().to_string() << std::endl;
   accept_all(listener, figures_, [this](zsync::tcp_stream& peer) { serve(peer); });
 }

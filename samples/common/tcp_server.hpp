@@ -58,7 +58,8 @@ void accept_all(zsync::tcp_listener& listener, connection_figures& figures, cons
   for (;;) {
     zsync::tcp_stream peer = accept_next(listener);
     ++figures.accepted;
-    peer.set_nodelay(true);
+    std::error_code none_of_tcp;  // as of a unix socket
+    peer.set_nodelay(true, none_of_tcp);
     connections.spawn(live, std::move(peer));
   }
 }

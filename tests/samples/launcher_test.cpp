@@ -115,11 +115,27 @@ TEST_CASE("wrong options get one line that says which and why", "[launcher]") {
                 "--first: 9 is above --last, which is 3");
   check_refused({"http-server", "--delay", "text"}, "--delay: 'text' is not a duration, such as ");
   check_refused({"demo", "--seconds", "-3"}, "--seconds: '-3' is not a duration");
-  check_refused({"echo-client"}, "echo-client: server is required; see `zsync-run echo-client --help`");
+  check_refused({"echo-client"}, "echo-client: no server given; see `zsync-run echo-client --help`");
   check_refused({"--workers", "2", "demo"}, "the name of a sample comes first");
   check_refused({"crawler", "http://localhost:8080/"}, "is not an address with a port");
   check_refused({"echo-client", "localhost"}, "'localhost' is not an address with a port");
   check_refused({"echo-server", "--listen", "300.1.2.3:80"}, "--listen: '300.1.2.3:80' is not an address");
-  check_refused({"echo-server", "--listen", "127.0.0.1:70000"},
-                "--listen: '127.0.0.1:70000' is not an address");
+  check_refused({"mirrors"}, "mirrors: no servers given; see");
+  check_refused({"pipeline", "--count", "3", "--count", "4"}, "pipeline: --count may be given once; see");
+  check_refused({"pipeline", "--count"}, "pipeline: --count needs a value; see");
+  check_refused({"replica", "--backend", "epoll"}, "replica: there is no option '--backend'");
+  for (const char* text : {"127.0.0.1:70000", ":99999", "99999", "[::1]:65536"}) {
+    check_refused({"echo-server", "--listen", text},
+                  "--listen: '" + std::string(text) + "' is not an address: a port is at most 65535");
+  }
+  for (const char* text : {"localhost:99999", "99999", "[::1]:65536", "localhost:0"}) {
+    check_refused({"hello", text},
+                  "'" + std::string(text) + "' is not an address: a port to connect to is from 1");
+  }
+  check_refused(
+      {"echo-server", "--listen", "localhost:7000"},
+      "'localhost:7000' is not an address: names are not looked up here, write it in figures, such as "
+      "127.0.0.1:7000;");
+  check_refused({"echo-server", "--listen", "localhost"},
+                "'localhost' is not an address, such as 127.0.0.1:7000");
 }

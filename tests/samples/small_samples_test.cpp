@@ -85,16 +85,47 @@ TEST_CASE("dns-lookup answers in the order of the questions", "[dns-lookup]") {
   matrix([](const zsync::runtime_options& options) {
     const child_result named = run_program(
         sample_command("dns-lookup", options, {"127.0.0.2", "localhost", "nobody.invalid", "::1"}));
-    CHECK(named.exit_code == 0);
+    CHECK(named.exit_code == 1);
     CHECK_THAT(named.out, Catch::StartsWith("127.0.0.2  127.0.0.2\nlocalhost  ") &&
                               Catch::Contains("nobody.invalid  ? ") && Catch::EndsWith("::1  ::1\n"));
 
     child_options input;
     for (int i = 1; i <= 100; ++i) input.input += "127.0.1." + std::to_string(i) + '\n';
     const child_result listed = run_program(sample_command("dns-lookup", options), input);
+    CHECK(listed.exit_code == 0);
     CHECK_THAT(listed.out,
                Catch::StartsWith("127.0.1.1  127.0.1.1\n") && Catch::EndsWith("127.0.1.100  127.0.1.100\n"));
   });
+}
+
+TEST_CASE("dns-lookup says on a terminal that it waits for names, and Ctrl-C ends that", "[dns-lookup]") {
+  const char* const script = R"(
+import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
+said = b""
+while b"Ctrl-D" not in said: said += os.read(terminal, 1000)
+os.write(terminal, b"\x03")
+print(os.waitpid(pid, 0)[1])
+)";
+  const child_result result = run_program({"python3", "-c", script, ZSYNC_RUN, "dns-lookup"});
+  CHECK(result.err == "");
+  CHECK(result.out == "0\n");
+}
+
+TEST_CASE("a server that listens on a unix socket leaves no file behind", "[echo-server]") {
+  const temporary_directory folder;
+  const std::string path = (folder / "socket").string();
+  background_program server({ZSYNC_RUN, "echo-server", "--listen", "unix:" + path});
+  server.wait_for("listening on unix:" + path);
+  CHECK(run_program({"sh", "-c", "printf ping | socat -t 10 - UNIX-CONNECT:" + path}).out == "ping");
+  const child_result second = run_program({ZSYNC_RUN, "echo-server", "--listen", "unix:" + path});
+  CHECK(second.exit_code == 1);
+  CHECK_THAT(second.err, Catch::Contains("bind unix:" + path + ": Address already in use"));
+  CHECK(std::filesystem::exists(path));  // it is the first one's
+  server.send_signal(SIGINT);
+  CHECK(server.finish().exit_code == 0);
+  CHECK_FALSE(std::filesystem::exists(path));
 }
 
 TEST_CASE("dns-lookup asks for many names at the same time", "[dns-lookup]") {
