@@ -47,6 +47,8 @@ file(RELATIVE_PATH ZSYNC_PC_PREFIX
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(${CMAKE_CURRENT_LIST_DIR}/zsync.pc.in ${PROJECT_BINARY_DIR}/zsync.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/zsync.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+configure_file(${CMAKE_CURRENT_LIST_DIR}/zsync-sim.pc.in ${PROJECT_BINARY_DIR}/zsync-sim.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/zsync-sim.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 # `cpack` in a build directory makes a Debian package of the same.
 if(PROJECT_IS_TOP_LEVEL)
