@@ -6,6 +6,7 @@
 #include <chrono>
 #include <iterator>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace zsync {
@@ -37,18 +38,17 @@ class receiver {
   }
 
   // Does not wait. success, empty or closed.
-  channel_status try_recv(T& into) const {
-    detail::receive_slot<T> box{nullptr, &into};
-    return state_->try_receive(box);
+  channel_status try_recv(T& into) const requires std::is_move_assignable_v<T> {
+    return assign(into, [&](detail::receive_slot<T>& box) { return state_->try_receive(box); });
   }
 
   // Waits no longer than told. success, timeout or closed.
-  channel_status recv_until(T& into, deadline until) const {
-    detail::receive_slot<T> box{nullptr, &into};
-    return state_->receive(box, until);
+  channel_status recv_until(T& into, deadline until) const requires std::is_move_assignable_v<T> {
+    return assign(into, [&](detail::receive_slot<T>& box) { return state_->receive(box, until); });
   }
   template <class Rep, class Period>
-  channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) const {
+  channel_status recv_for(
+      T& into, std::chrono::duration<Rep, Period> at_most) const requires std::is_move_assignable_v<T> {
     return recv_until(into, deadline::after(at_most));
   }
 
@@ -96,6 +96,23 @@ class receiver {
  private:
   friend struct detail::channel_access;
   explicit receiver(detail::channel_state<T>* state) noexcept : state_(state) {}
+
+  // An assignment ends what was there before, and that end may wait, as a fiber handle's does, or use this
+  // channel: so it comes after the receipt, without the channel's lock. One that may throw has to be a part
+  // of the receipt, for else it could lose the message.
+  template <class Receive>
+  static channel_status assign(T& into, Receive receive) {
+    if constexpr (std::is_trivially_destructible_v<T> || !std::is_nothrow_move_assignable_v<T>) {
+      detail::receive_slot<T> box{nullptr, &into};
+      return receive(box);
+    } else {
+      std::optional<T> message;
+      detail::receive_slot<T> box{&message};
+      const channel_status status = receive(box);
+      if (message) into = std::move(*message);
+      return status;
+    }
+  }
 
   detail::channel_state<T>* state_;
 };

@@ -354,6 +354,57 @@ TEST_CASE("an assignment that throws in try_recv leaves the message in the chann
   CHECK(into.value == 1);
 }
 
+// What it held before uses the channel of its successor when it ends, as a log or the sender of a request
+// may.
+struct tells_at_its_end {
+  tells_at_its_end() = default;
+  explicit tells_at_its_end(const sender<tells_at_its_end>& to) : log(std::make_unique<entry>(to)) {}
+
+  struct entry {
+    explicit entry(const sender<tells_at_its_end>& to) : tx(to) {}
+    ~entry() { (void)tx.try_send(tells_at_its_end{}); }
+    sender<tells_at_its_end> tx;
+  };
+  std::unique_ptr<entry> log;
+};
+
+TEST_CASE("what a receive replaces may use the channel when it ends", "[channel]") {
+  over_workers([] {
+    auto [tx, rx] = channel<tells_at_its_end>(4);
+    tells_at_its_end into;
+    tx.send(tells_at_its_end(tx));
+    tx.send(tells_at_its_end{});
+    CHECK(rx.try_recv(into) == channel_status::success);
+    CHECK(rx.try_recv(into) == channel_status::success);  // ends the first, which sends another
+    CHECK(rx.size() == 1);
+
+    into = tells_at_its_end(tx);
+    auto producer = spawn([tx = tx] { tx.send(tells_at_its_end{}); });
+    CHECK(rx.recv_for(into, 60s) == channel_status::success);  // the oldest, and another comes
+    CHECK(rx.recv_for(into, 60s) == channel_status::success);
+    CHECK(rx.recv_for(into, 60s) == channel_status::success);
+    producer.join();
+  });
+}
+
+template <class T>
+concept received_by_assignment = requires(const receiver<T>& rx, T& into) {
+  rx.try_recv(into);
+};
+
+TEST_CASE("a message that cannot be assigned is received as a new object, and only so", "[channel]") {
+  struct constant {
+    const int value;
+  };
+  STATIC_REQUIRE(received_by_assignment<int>);
+  STATIC_REQUIRE(!received_by_assignment<constant>);
+  over_workers([] {
+    auto [tx, rx] = channel<constant>(1);
+    tx.send(constant{7});
+    CHECK(rx.recv()->value == 7);
+  });
+}
+
 TEST_CASE("plain threads and fibers of two runtimes share a channel", "[channel]") {
   for (const std::size_t capacity : {0U, 3U}) {
     auto ends = channel<int>(capacity);
