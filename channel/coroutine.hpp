@@ -16,22 +16,27 @@ namespace zsync {
 namespace detail {
 
 // Resumes the coroutine where the result is set, as part of setting it; like then()'s functions, what follows
-// should be short.
+// should be short. A coroutine that is destroyed while it awaits is not resumed.
 template <class Future>
 class future_awaiter final : public continuation {
  public:
   explicit future_awaiter(Future&& awaited) : future_(std::move(awaited)) {}
   explicit future_awaiter(const Future& awaited) requires std::copy_constructible<Future> : future_(awaited) {
   }
+  ~future_awaiter() {
+    if (waiting_) future_access::state(future_).withdraw(*this);
+  }
 
   [[nodiscard]] bool await_ready() const { return future_.is_ready(); }
   bool await_suspend(std::coroutine_handle<> waiting) {
     waiting_ = waiting;
-    return future_access::state(future_).add(*this);
+    if (future_access::state(future_).add(*this)) return true;  // and perhaps resumed, and gone, already
+    waiting_ = nullptr;
+    return false;
   }
   decltype(auto) await_resume() { return future_.get(); }
 
-  void run(continuation_list& /*more*/) noexcept override { waiting_.resume(); }
+  void run(continuation_list& /*more*/) noexcept override { std::exchange(waiting_, nullptr).resume(); }
 
  private:
   Future future_;

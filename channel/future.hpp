@@ -197,10 +197,10 @@ struct future_access {
   }
 };
 
-// Calls `run` with what is to run next as soon as the state is ready; here and now if it is already. `run`
-// keeps the state alive, by a future.
+// Calls `run` with what is to run next as soon as the state is ready; if it is already, adds that to `more`.
+// `run` keeps the state alive, by a future.
 template <class Run>
-void when_ready(future_state_base& state, Run run) {
+void when_ready(future_state_base& state, Run run, continuation_list& more) {
   struct node final : continuation {
     explicit node(Run&& r) : call(std::move(r)) {}
     void run(continuation_list& more) noexcept override {
@@ -210,23 +210,29 @@ void when_ready(future_state_base& state, Run run) {
     Run call;
   };
   auto owned = std::make_unique<node>(std::move(run));
-  if (state.add(*owned)) {
-    (void)owned.release();
-    return;
-  }
+  if (!state.add(*owned)) more.add(*owned);
+  (void)owned.release();
+}
+
+// The same, but here and now if it is ready already.
+template <class Run>
+void when_ready(future_state_base& state, Run run) {
   continuation_list now;
-  now.add(*owned.release());
+  when_ready(state, std::move(run), now);
   now.run_all();
 }
 
 // Gives `to`, which the caller has begun, the result of `from`.
 template <class T>
-void forward_result(future<T> from, state_ref<future_state<T>> to) {
+void forward_result(future<T> from, state_ref<future_state<T>> to, continuation_list& more) {
   future_state_base& state = future_access::state(from);
-  when_ready(state, [from = std::move(from), to = std::move(to)](continuation_list& more) mutable {
-    to->keep_result_of([&]() -> T { return from.get(); });
-    to->publish(more);
-  });
+  when_ready(
+      state,
+      [from = std::move(from), to = std::move(to)](continuation_list& next) mutable {
+        to->keep_result_of([&]() -> T { return from.get(); });
+        to->publish(next);
+      },
+      more);
 }
 
 template <class F, class T>
@@ -252,7 +258,7 @@ future<typename unwrapped<Returned>::type> continue_with(future<T> from, F&& f) 
                      call = std::decay_t<F>(std::forward<F>(f))](continuation_list& more) mutable {
     if constexpr (is_future<Returned>) {
       try {
-        forward_result(Returned(call_with(call, from)), to);
+        forward_result(Returned(call_with(call, from)), to, more);
         return;
       } catch (...) {
         to->set_error(std::current_exception());

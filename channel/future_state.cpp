@@ -2,6 +2,29 @@
 
 namespace zsync::detail {
 
+void continuation_list::insert(continuation_link& first, continuation_link& last) noexcept {
+  first.previous = ends_.previous;
+  last.next = &ends_;
+  ends_.previous->next = &first;
+  ends_.previous = &last;
+}
+
+void continuation_list::take_from(continuation_list& other) noexcept {
+  if (other.empty()) return;
+  continuation_link& first = *other.ends_.next;
+  continuation_link& last = *other.ends_.previous;
+  other.ends_.next = other.ends_.previous = &other.ends_;
+  insert(first, last);
+}
+
+void continuation_list::run_all() noexcept {
+  while (!empty()) {
+    auto& c = static_cast<continuation&>(*ends_.next);
+    c.unlink();
+    c.run(*this);
+  }
+}
+
 void future_state_base::publish(continuation_list& now) noexcept {
   wake_chain woken;
   {
@@ -39,6 +62,11 @@ bool future_state_base::add(continuation& c) noexcept {
   if (ready_) return false;
   continuations_.add(c);
   return true;
+}
+
+void future_state_base::withdraw(continuation& c) noexcept {
+  const spin_guard guard(lock_);
+  c.unlink();
 }
 
 bool future_state_base::enlist(waiter& w) noexcept {

@@ -23,18 +23,31 @@ namespace zsync::detail {
 
 class continuation_list;
 
+// A place in a ring: of a list, or of what stands in one.
+struct continuation_link {
+  continuation_link() noexcept = default;
+  continuation_link(const continuation_link&) = delete;
+  continuation_link& operator=(const continuation_link&) = delete;
+
+  continuation_link* next = this;
+  continuation_link* previous = this;
+};
+
 // What is to run once a state is ready. It owns itself: run() is its last call.
-class continuation {
+class continuation : public continuation_link {
  public:
   continuation() noexcept = default;
-  continuation(const continuation&) = delete;
-  continuation& operator=(const continuation&) = delete;
 
   // Does not run what becomes ready by it, but adds that to `more`: a chain of any length needs no deep
   // stack.
   virtual void run(continuation_list& more) noexcept = 0;
 
-  continuation* next = nullptr;  // of the list that holds it
+  // Out of the list that it stands in, if it does.
+  void unlink() noexcept {
+    next->previous = previous;
+    previous->next = next;
+    next = previous = this;
+  }
 
  protected:
   ~continuation() = default;
@@ -43,33 +56,17 @@ class continuation {
 // First in, first out.
 class continuation_list {
  public:
-  continuation_list() noexcept = default;
-  continuation_list(const continuation_list&) = delete;
-  continuation_list& operator=(const continuation_list&) = delete;
-
-  void add(continuation& c) noexcept {
-    c.next = nullptr;
-    *(last_ != nullptr ? &last_->next : &first_) = &c;
-    last_ = &c;
-  }
-  void take_from(continuation_list& other) noexcept {
-    if (other.first_ == nullptr) return;
-    *(last_ != nullptr ? &last_->next : &first_) = other.first_;
-    last_ = other.last_;
-    other.first_ = other.last_ = nullptr;
-  }
-  void run_all() noexcept {
-    while (first_ != nullptr) {
-      continuation* const c = first_;
-      first_ = c->next;
-      if (first_ == nullptr) last_ = nullptr;
-      c->run(*this);
-    }
-  }
+  void add(continuation& c) noexcept { insert(c, c); }
+  void take_from(continuation_list& other) noexcept;
+  void run_all() noexcept;
 
  private:
-  continuation* first_ = nullptr;
-  continuation* last_ = nullptr;
+  [[nodiscard]] bool empty() const noexcept { return ends_.next == &ends_; }
+
+  // A chain, in front of the end. Not inline: gcc would warn of lists that are local variables.
+  void insert(continuation_link& first, continuation_link& last) noexcept;
+
+  continuation_link ends_;
 };
 
 class future_state_base {
@@ -121,6 +118,8 @@ class future_state_base {
 
   // False, and nothing is kept: it is ready already.
   [[nodiscard]] bool add(continuation& c) noexcept;
+  // It is not to run any more. Not while it does.
+  void withdraw(continuation& c) noexcept;
   [[nodiscard]] bool enlist(waiter& w) noexcept;
   void withdraw(waiter& w) noexcept;
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <coroutine>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -75,6 +76,35 @@ lazy<int> throwing() {
   co_return 1;
 }
 
+// Begins at once, and ends with its owner, wherever it is by then.
+class owned {
+ public:
+  struct promise_type {
+    owned get_return_object() { return owned(std::coroutine_handle<promise_type>::from_promise(*this)); }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_always final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::terminate(); }
+  };
+
+  owned(owned&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
+  ~owned() {
+    if (coroutine_) coroutine_.destroy();
+  }
+
+ private:
+  explicit owned(std::coroutine_handle<promise_type> coroutine) : coroutine_(coroutine) {}
+
+  std::coroutine_handle<promise_type> coroutine_;
+};
+
+owned adds_to(int& sum, shared_future<int> value) { sum += co_await value; }
+
+owned ends_another(shared_future<int> value, std::optional<owned>& other) {
+  (void)co_await value;
+  other.reset();
+}
+
 TEST_CASE("a coroutine awaits futures, and its own is one", "[coroutine]") {
   over_workers([] {
     promise<int> late;
@@ -87,6 +117,26 @@ TEST_CASE("a coroutine awaits futures, and its own is one", "[coroutine]") {
     auto of_shared = [](shared_future<int> f) -> future<int> { co_return co_await f + co_await f; };
     CHECK(of_shared(async([] { return 4; }).share()).get() == 8);
   });
+}
+
+TEST_CASE("a coroutine that is destroyed while it awaits a future is not resumed", "[coroutine]") {
+  promise<int> p;
+  const shared_future<int> value = p.get_future().share();
+  int sum = 0;
+  std::optional<owned> third;
+  {
+    const owned gone = adds_to(sum, value);
+    const owned second = ends_another(value, third);
+    const owned gone_too = adds_to(sum, value);
+  }
+  const owned second = ends_another(value, third);
+  third.emplace(adds_to(sum, value));
+  const owned fourth = adds_to(sum, value);
+  p.set_value(3);  // resumes the second, which ends the third, whose turn would have come next
+  CHECK(!third.has_value());
+  CHECK(sum == 3);
+  const owned late = adds_to(sum, value);
+  CHECK(sum == 6);
 }
 
 TEST_CASE("a fiber awaits a coroutine of any kind", "[coroutine]") {

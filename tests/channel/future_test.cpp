@@ -215,6 +215,16 @@ TEST_CASE("a chain of a hundred thousand needs no deep stack", "[future]") {
   });
 }
 
+TEST_CASE("a chain whose steps return futures that are ready needs no deep stack either", "[future]") {
+  over_workers([] {
+    promise<int> p;
+    future<int> end = p.get_future();
+    for (int i = 0; i < 20'000; ++i) end = end.then([](int n) { return make_ready_future(n + 1); });
+    p.set_value(0);
+    CHECK(end.get() == 20'000);
+  });
+}
+
 TEST_CASE("when_all gathers the results of all, or the first exception", "[future]") {
   over_workers([] {
     auto [number, text, nothing] =
