@@ -37,6 +37,13 @@ void condition_queue::withdraw(waiter& me) noexcept {
   waiters_.remove(me);
 }
 
+// Of a wait that is open, and not to be gone through with. A notification that came meanwhile is another's.
+void condition_queue::give_up(wait& w, waiter& me) noexcept {
+  const bool notified = !w.party().claim() && w.suspend() == wake_cause::notified;
+  withdraw(me);
+  if (notified) notify_one();
+}
+
 }  // namespace detail
 
 cv_status condition_variable::wait_until(std::unique_lock<mutex>& lock, deadline until) {

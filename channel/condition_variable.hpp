@@ -35,7 +35,12 @@ class condition_queue {
     wait w(wait_kind::condition, this, wait::cancellable);
     waiter me(w);
     if (!enqueue(w, me)) w.throw_unless_notified();
-    unlock();
+    try {
+      unlock();
+    } catch (...) {  // that it was not locked, for one
+      give_up(w, me);
+      throw;
+    }
     const wake_cause why = w.suspend(until);
     const wait_end end(why, w.scope_expired());  // kept, because taking the lock may be another wait
     if (!end.notified()) withdraw(me);
@@ -46,6 +51,7 @@ class condition_queue {
  private:
   bool enqueue(wait& w, waiter& me) noexcept;
   void withdraw(waiter& me) noexcept;
+  void give_up(wait& w, waiter& me) noexcept;
 
   spinlock lock_;
   wait_queue waiters_;  // lock_

@@ -8,8 +8,11 @@
 
 #include <atomic>
 #include <csignal>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
+#include <system_error>
 
 namespace {
 
@@ -223,6 +226,47 @@ TEST_CASE("condition_variable_any works with any lock", "[condition_variable]") 
     CHECK(changed.wait_for(m, 1ms) == cv_status::timeout);
     m.unlock();
     notifier.join();
+  });
+}
+
+// Fails to be unlocked, and has done something before.
+struct failing_lock {
+  mutex& held;
+  std::function<void()> before;
+
+  void lock() { held.lock(); }
+  void unlock() {
+    before();
+    throw std::runtime_error("not unlocked");
+  }
+};
+
+TEST_CASE("a wait whose lock cannot be unlocked throws that, and leaves nothing behind",
+          "[condition_variable]") {
+  over_workers([] {
+    condition_variable_any changed;
+    mutex guard;
+    std::unique_lock<mutex> not_locked(guard, std::defer_lock);
+    CHECK_THROWS_AS(changed.wait(not_locked), std::system_error);
+
+    // What is notified just then is for another who waits.
+    std::atomic<bool> told{false};
+    fiber other([&] {
+      std::unique_lock lock(guard);
+      changed.wait(lock);
+      told = true;
+    });
+    let_others_wait();
+    failing_lock nothing_happens{guard, [] {}};
+    CHECK_THROWS_AS(changed.wait(nothing_happens), std::runtime_error);
+    CHECK(!told);
+    failing_lock notifies{guard, [&] { changed.notify_all(); }};
+    CHECK_THROWS_AS(changed.wait(notifies), std::runtime_error);
+    other.join();
+    CHECK(told);
+
+    std::unique_lock lock(guard);
+    CHECK(changed.wait_for(lock, 1ms) == cv_status::timeout);
   });
 }
 
