@@ -6,6 +6,8 @@
 #include <zsync/sched/helper_pool.hpp>
 #include <zsync/sched/thread_name.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <latch>
@@ -20,6 +22,8 @@ runtime_options completed(runtime_options options) {
   if (options.workers == 0) options.workers = usable_cpus();
   options.backend = choose_backend(options.backend);
   options.stack_size = stack_pool::rounded(options.stack_size);
+  options.spin_max =
+      std::min<std::chrono::nanoseconds>(options.spin_max, std::chrono::hours{1});  // is doubled
   return options;
 }
 
