@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <stdexcept>
 #include <vector>
 
 namespace samples {
@@ -17,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t descriptors_beside = 64;       // standard streams, listeners, the runtime's own
+constexpr std::size_t descriptors_a_worker = 4;      // of the last, where there are many
 constexpr auto settling = 100ms;                     // until all have parked
 constexpr std::size_t clients_per_address = 20'000;  // there are about 28,000 ephemeral ports to each
 
@@ -39,6 +41,11 @@ class echo_service {
   [[nodiscard]] const auto& addresses() const { return addresses_; }
   [[nodiscard]] std::uint64_t connections() const { return connections_.accepted; }
 
+  // Throws what ended a listener's fiber: memory for one more fiber may have been short.
+  void check() {
+    if (acceptors_.size() != listeners_.size()) acceptors_.wait();
+  }
+
  private:
   connection_figures connections_;
   echo_figures echoed_;
@@ -56,7 +63,7 @@ class demo final : public sample {
   }
 
   void run(zsync::runtime& runtime) override {
-    fit_to_descriptor_limit();
+    fit_to_descriptor_limit(runtime.options().workers);
     announce();
     progress_line progress;
     progress.show("connecting");
@@ -67,7 +74,10 @@ class demo final : public sample {
     load clients({clients_, size_, 1});
     const auto connecting_since = zsync::clock::now();
     clients.connect(service.addresses());
-    while (service.connections() < clients.connections()) zsync::this_fiber::sleep_for(1ms);
+    while (service.connections() < clients.connections()) {
+      service.check();
+      zsync::this_fiber::sleep_for(1ms);
+    }
     connect_time_ = zsync::clock::now() - connecting_since;
 
     zsync::this_fiber::sleep_for(settling);
@@ -125,9 +135,15 @@ class demo final : public sample {
   }
 
   // Each connection has two ends here.
-  void fit_to_descriptor_limit() {
-    const std::size_t limit = raise_descriptor_limit(2 * clients_ + descriptors_beside);
-    const std::size_t fit = limit < descriptors_beside + 2 ? 1 : (limit - descriptors_beside) / 2;
+  void fit_to_descriptor_limit(std::size_t workers) {
+    const std::size_t beside =
+        std::max(descriptors_beside, descriptors_beside / 2 + descriptors_a_worker * workers);
+    const std::size_t limit = raise_descriptor_limit(2 * clients_ + beside);
+    if (limit < beside + 2) {
+      throw std::runtime_error("only " + count_text(limit, "descriptor") +
+                               " may be open (ulimit -n), and a client takes " + count_text(beside + 2));
+    }
+    const std::size_t fit = (limit - beside) / 2;
     if (fit >= clients_) return;
     std::cout << "Only " << count_text(limit, "descriptor") << " may be open (ulimit -n), so there will be "
               << count_text(fit) << " clients and not " << count_text(clients_) << ".\n";

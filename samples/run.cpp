@@ -7,9 +7,11 @@
 
 #include <zsync/io/backends.hpp>
 
+#include <fcntl.h>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+
 #include <algorithm>
 #include <iostream>
 #include <span>
@@ -140,12 +142,28 @@ int parse_and_launch(const std::vector<std::string>& words) {
   return list();
 }
 
+// Without them the numbers 0 to 2 would go to sockets of the program's, and what it prints to whoever is at
+// their other end. In place of each comes one that cannot be used the way it is meant, so that it fails.
+void fill_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+  }
+}
+
+// What was printed may not have got to where it should: the disk is full, or stdout is closed.
+int with_output_checked(int status) {
+  if (std::cout.flush()) return status;
+  std::cerr << "zsync-run: cannot write to standard output\n";
+  return std::max(status, 1);
+}
+
 }  // namespace
 }  // namespace samples
 
 int main(int argc, char** argv) {
   try {
-    return samples::parse_and_launch(samples::without_help_command(argc, argv));
+    samples::fill_standard_descriptors();
+    return samples::with_output_checked(samples::parse_and_launch(samples::without_help_command(argc, argv)));
   } catch (const samples::usage_problem& problem) {
     std::cerr << "zsync-run: " << problem.message << '\n';
     return samples::usage_error;

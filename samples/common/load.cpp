@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <stdexcept>
+#include <utility>
 
 namespace samples {
 namespace {
@@ -34,6 +35,20 @@ struct load::client {
   }
 };
 
+// One of those that connect at the same time. It is over with its fiber at the latest, even if that never
+// began, for lack of a stack.
+class load::turn {
+ public:
+  explicit turn(zsync::counting_semaphore<>& taken_from) : from_(&taken_from) {}
+  turn(turn&& other) noexcept : from_(std::exchange(other.from_, nullptr)) {}
+  ~turn() {
+    if (from_ != nullptr) from_->release();
+  }
+
+ private:
+  zsync::counting_semaphore<>* from_;
+};
+
 double load_result::rate() const {
   const double seconds = std::chrono::duration<double>(elapsed).count();
   return seconds > 0 ? static_cast<double>(requests) / seconds : 0;
@@ -47,17 +62,17 @@ load::~load() = default;
 void load::connect(std::span<const zsync::socket_address> servers) {
   clients_.reserve(shape_.connections);
   for (std::size_t i = 0; i != shape_.connections; ++i) {
-    connecting_.acquire();
     clients_.push_back(std::make_unique<client>());
-    fibers_.spawn(
-        [this, self = clients_.back().get(), server = servers[i % servers.size()]] { live(*self, server); });
+    connecting_.acquire();
+    fibers_.spawn([this, self = clients_.back().get(), server = servers[i % servers.size()],
+                   connecting = turn(connecting_)]() mutable { live(*self, server, std::move(connecting)); });
   }
   for (std::ptrdiff_t i = 0; i != connecting_max; ++i) connecting_.acquire();  // all have tried
   if (connected_ == 0) throw std::runtime_error(first_error_);
 }
 
-void load::live(client& self, const zsync::socket_address& server) try {
-  zsync::tcp_stream stream = connect_to(server);
+void load::live(client& self, const zsync::socket_address& server, turn connecting) try {
+  zsync::tcp_stream stream = connect_to(server, std::move(connecting));
   ++connected_;
   stream.set_nodelay(true);
   start_.wait();
@@ -66,11 +81,7 @@ void load::live(client& self, const zsync::socket_address& server) try {
   fail(error.what());
 }
 
-zsync::tcp_stream load::connect_to(const zsync::socket_address& server) {
-  struct release_at_end {
-    zsync::counting_semaphore<>& slots;
-    ~release_at_end() { slots.release(); }
-  } slot{connecting_};
+zsync::tcp_stream load::connect_to(const zsync::socket_address& server, turn /*connecting*/) {
   try {
     return zsync::tcp_stream::connect(server);
   } catch (const std::system_error& error) {

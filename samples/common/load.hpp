@@ -52,9 +52,11 @@ class load {
  private:
   struct client;
 
-  void live(client& self, const zsync::socket_address& server);
+  class turn;
+
+  void live(client& self, const zsync::socket_address& server, turn connecting);
   void exchange(client& self, zsync::tcp_stream& stream);
-  zsync::tcp_stream connect_to(const zsync::socket_address& server);
+  static zsync::tcp_stream connect_to(const zsync::socket_address& server, turn connecting);
   void fail(const std::string& why);
   void talk(std::chrono::nanoseconds duration, const std::function<void()>& tick);
   void stop_now();

@@ -57,6 +57,36 @@ TEST_CASE("demo has as many clients as descriptors allow, and says so", "[demo]"
   CHECK_THAT(result.out, Catch::Contains("118 clients in ") && Catch::EndsWith(" none\n"));
 }
 
+TEST_CASE("demo counts the descriptors of its workers, and ends if there are too few for a client",
+          "[demo]") {
+  child_options few;
+  few.descriptors_max = 300;
+  const auto demo = [&](const char* workers) {
+    return run_program({"setpriv", "--bounding-set=-sys_resource", ZSYNC_RUN, "demo", "--clients", "500",
+                        "--seconds", "0.2", "--workers", workers},
+                       few);
+  };
+  const child_result fits = demo("32");
+  CHECK(fits.exit_code == 0);
+  CHECK_THAT(fits.out, Catch::Contains("70 clients in ") && Catch::EndsWith(" none\n"));
+  const child_result does_not = demo("100");
+  CHECK(does_not.exit_code == 1);
+  CHECK_THAT(does_not.err, Catch::StartsWith("zsync-run: demo: only 300 descriptors may be open"));
+}
+
+TEST_CASE("demo without memory for all of its fibers says so and ends", "[demo]") {
+  if (sanitized) return;  // they need more address space than they are given here
+  for (const char* backend : {"epoll", "io_uring"}) {
+    const child_result result = run_program(
+        {"bash", "-c",
+         std::string("ulimit -v 150000; exec ") + ZSYNC_RUN +
+             " demo --clients 2000 --seconds 0.2 --workers 2 --stack-size 1M --backend " + backend});
+    CHECK(!result.timed_out);
+    CHECK(result.exit_code == 1);
+    CHECK_THAT(result.err, Catch::StartsWith("zsync-run: demo: "));
+  }
+}
+
 TEST_CASE("demo interrupted midway ends cleanly", "[demo]") {
   matrix({.workers = false}, [](const zsync::runtime_options& options) {
     background_program demo(sample_command("demo", options, {"--clients", "500", "--seconds", "60"}));

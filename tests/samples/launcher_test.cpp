@@ -46,6 +46,22 @@ TEST_CASE("help is --help, of the whole or of a sample, and --version names what
   }
 }
 
+TEST_CASE("what cannot be printed is a failure, and says so", "[launcher]") {
+  const auto with = [](const std::string& arguments) {
+    return zsync::test::run_program({"bash", "-c", std::string("exec ") + ZSYNC_RUN + ' ' + arguments});
+  };
+  for (const char* arguments :
+       {"list >/dev/full", "--help >/dev/full", "hello >/dev/full", "hello >&-", "hello <&- >&-"}) {
+    INFO(arguments);
+    const child_result result = with(arguments);
+    CHECK(result.err == "zsync-run: cannot write to standard output\n");
+    CHECK(result.exit_code == 1);
+  }
+  // Nobody hears of it, but it ends.
+  CHECK(with("hello <&- >&- 2>&-").exit_code == 1);
+  CHECK(with("hello <&-").out == "received: ping\n");
+}
+
 TEST_CASE("list names each sample with a line", "[launcher]") {
   const child_result result = zsync_run({"list"});
   CHECK(result.exit_code == 0);
