@@ -42,6 +42,15 @@ class fiber_control : public parker {
 
   [[nodiscard]] bool is_newborn() const noexcept { return context == nullptr; }
 
+  // For who holds two of them, and keeps one.
+  void release_one_of_two() noexcept {
+    if (references_.load(std::memory_order_acquire) == 2) [[likely]] {
+      references_.store(1, std::memory_order_relaxed);
+    } else {
+      references_.fetch_sub(1, std::memory_order_acq_rel);
+    }
+  }
+
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
     checker::release(&references_);
@@ -61,6 +70,7 @@ class fiber_control : public parker {
   bool stealable = false;              // may move to another worker after it started
   bool placed = false;                 // spawned for one worker: not stolen even as a newborn
   bool anchored = false;               // in a wait that has to end on the worker where it began
+  bool joined_here = false;            // began in place of its joiner, who is ready; home's thread
 
   // From here on each field belongs to the fiber itself once it runs, and to its spawner before.
   stack memory;

@@ -33,6 +33,11 @@ void stealing_deque::push(fiber_control& f) {
   bottom_.store(bottom + 1, std::memory_order_release);  // publishes the slot, and what f points at
 }
 
+bool stealing_deque::youngest_is(const fiber_control& f) const noexcept {
+  return !empty() &&
+         array_.load(std::memory_order_relaxed)->get(bottom_.load(std::memory_order_relaxed) - 1) == &f;
+}
+
 fiber_control* stealing_deque::pop_some() noexcept {
   const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
   if (bottom < top_.load(std::memory_order_relaxed)) return nullptr;  // top only grows: surely empty

@@ -105,6 +105,8 @@ class stealing_deque {
   // Owner. Throws std::bad_alloc, and then has not changed.
   void push(fiber_control& f);
   fiber_control* pop_youngest() noexcept { return empty() ? nullptr : pop_some(); }
+  // Owner. It may be taken by somebody else at any time.
+  [[nodiscard]] bool youngest_is(const fiber_control& f) const noexcept;
 
   // Any thread. nullptr: empty, or somebody else was quicker.
   fiber_control* take_oldest() noexcept;

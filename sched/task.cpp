@@ -33,9 +33,12 @@ void task::operator delete(void* block, std::size_t /*size*/, std::align_val_t a
 
 [[gnu::flatten]] wake_cause task::wait_done(std::uint32_t accepts, deadline until, bool& scope_expired) {
   scope_expired = false;
-  if (current_fiber() == this) misuse("a fiber joins itself");
+  if (done_or_run_in_place(accepts, until)) {
+    checker::acquire(&done_);
+    return wake_cause::notified;
+  }
   std::unique_lock hold(guard_);
-  if (done_) {
+  if (done_.load(std::memory_order_relaxed)) {
     checker::acquire(&done_);
     return wake_cause::notified;
   }
@@ -52,20 +55,38 @@ void task::operator delete(void* block, std::size_t /*size*/, std::align_val_t a
   return why;
 }
 
+// What ends a wait before it begins is left to the wait.
+bool task::done_or_run_in_place(std::uint32_t accepts, deadline until) noexcept {
+  if (done_.load(std::memory_order_acquire)) return true;
+  worker* const here = current_worker();
+  if (here == nullptr) return false;
+  const fiber_control& self = here->current();
+  if (&self == this) misuse("a fiber joins itself");
+  if ((accepts & wait::unscoped) == 0 && self.deadlines != nullptr)
+    until = tightest(until, self.deadlines->until);
+  if (until.time() <= here->roughly_now()) return false;
+  if ((accepts & wait::cancellable) != 0 && self.shields == 0 && self.cancel_requested()) return false;
+  if (!here->begin_in_place(*this)) return false;
+  const bool ended = done_.load(std::memory_order_relaxed);
+  if (ended && joined_here) release_one_of_two();
+  joined_here = false;
+  return ended;
+}
+
 bool task::done() const noexcept {
-  const std::lock_guard hold(guard_);
-  if (done_) checker::acquire(&done_);
-  return done_;
+  if (!done_.load(std::memory_order_acquire)) return false;
+  checker::acquire(&done_);
+  return true;
 }
 
 bool task::done_or_queue(waiter& w) noexcept {
   const std::lock_guard hold(guard_);
-  if (done_) {
+  if (done_.load(std::memory_order_relaxed)) {
     checker::acquire(&done_);
-  } else {
-    joiners_.push_back(w);
+    return true;
   }
-  return done_;
+  joiners_.push_back(w);
+  return false;
 }
 
 void task::remove(waiter& w) noexcept {
@@ -142,8 +163,12 @@ void task::abandon() noexcept {
   current_worker()->note_end();
   on_finish();
   checker::release(&done_);
+  if (joined_here) {  // by whoever has the handle, so nobody else looks
+    done_.store(true, std::memory_order_release);
+    return;
+  }
   std::unique_lock hold(guard_);
-  done_ = true;
+  done_.store(true, std::memory_order_release);
   while (waiter* const w = joiners_.claim_front()) {
     parker& party = *w->party;
     if (joiners_.empty()) {  // the usual one: nothing is left to be guarded

@@ -89,12 +89,13 @@ class task : public fiber_control {
   }
 
  private:
+  bool done_or_run_in_place(std::uint32_t accepts, deadline until) noexcept;
   void keep_exception() noexcept;
   void refuse_failure() const noexcept;
 
   mutable spinlock guard_;
-  bool done_ = false;
-  bool abandoned_ = false;  // it never began; written before `over_` is set
+  std::atomic<bool> done_{false};  // set under the lock, unless the joiner has let it begin in its own place
+  bool abandoned_ = false;         // it never began; written before `over_` is set
   bool over_ = false;  // it only has to end yet; set, if not trivial, before it leaves its outcome to others
   wait_queue joiners_;
   std::exception_ptr failure_;

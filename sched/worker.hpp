@@ -92,6 +92,10 @@ class worker {
   [[nodiscard]] bool at_root() const noexcept { return current_ == &root_; }
   void suspend() noexcept;  // until made ready; the caller's wait is open
   void yield() noexcept;    // lets every other ready fiber run once
+  // The caller is about to wait for the end of `f`. If `f` is a newborn that would be picked next in any
+  // case, it begins at once, and the caller goes on when it ends or first waits: usually it has ended by
+  // then, and nobody had to be woken. Then the caller holds the reference of its run as well.
+  bool begin_in_place(fiber_control& f) noexcept;
 
   // This worker's thread.
   void make_ready(fiber_control& f) noexcept {
@@ -189,6 +193,8 @@ class worker {
   // For callers that the checkers take for the scheduler already.
   void suspend_aside() noexcept;
   void yield_aside(fiber_control& self) noexcept;
+  bool begin_in_place_aside(fiber_control& self, fiber_control& f) noexcept;
+  void release_run(fiber_control& ended) noexcept;
   void prepare_round() noexcept;
   void run_slice(fiber_control& f) noexcept;
   void follow() noexcept;

@@ -56,9 +56,40 @@ ZSYNC_INLINE void worker::switch_to(fiber_control& next, afterwards then) noexce
   static_cast<worker*>(from.data)->arrive(from.fctx);
 }
 
+// Its joiner, if it waits in place, takes over the reference of its run.
+ZSYNC_INLINE void worker::release_run(fiber_control& ended) noexcept {
+  if (!ended.joined_here) ended.release();
+}
+
+// The stack that the caller stands on belongs to a fiber that has ended. A newborn goes on with it. Inlined,
+// because it may leave that stack for good: a call that never returns would have all returns of the fiber
+// that goes on predicted wrongly.
+ZSYNC_INLINE void worker::follow() noexcept {
+  fiber_control& ended = *current_;
+  checker::step_aside(nobody_);
+  if (measures_) [[unlikely]]
+    owner_.meter()->record(ended);
+  ended.memory.slot->owner.store(nullptr,
+                                 std::memory_order_relaxed);  // no fiber any more, for who lists them
+  fiber_control* next = &pick();
+  if (!checker::active && next->is_newborn() && next->stack_size == ended.stack_size && !ended.stealable) {
+    next->memory = std::exchange(ended.memory, {});
+    prepare(*next);
+    next->context = next;  // anything: it has begun
+    current_ = next;
+    count.switches.add();
+    *errno_ = 0;
+    release_run(ended);
+    return;
+  }
+  while (next->is_newborn() && !give_stack(*next)) next = &pick();
+  switch_to(*next, afterwards::bury);
+  __builtin_unreachable();
+}
+
 // The bottom of every fiber's stack. What run() lets escape finds no handler and ends the process at the
 // throw.
-void worker::enter_fiber(transfer from) {
+[[gnu::flatten]] void worker::enter_fiber(transfer from) {
   auto* here = static_cast<worker*>(from.data);
   here->arrive(from.fctx);
   for (;;) {
@@ -82,6 +113,32 @@ void worker::enter_fiber(transfer from) {
 [[gnu::flatten]] void worker::suspend_aside() noexcept {
   fiber_control& next = pick_prepared();
   if (&next != current_) switch_to(next, afterwards::nothing);
+}
+
+// False: not begun.
+[[gnu::flatten]] bool worker::begin_in_place(fiber_control& f) noexcept {
+  fiber_control& self = *current_;
+  checker::step_aside(nobody_);
+  const bool begun = begin_in_place_aside(self, f);
+  checker::step_back(self.checked, nobody_);
+  return begun;
+}
+
+ZSYNC_INLINE bool worker::begin_in_place_aside(fiber_control& self, fiber_control& f) noexcept {
+  if (!ready_.empty() || !newborns_.youngest_is(f) || !inbox_.empty()) return false;
+  // Neither may move, so that what they tell each other needs no atomics.
+  if (self.stealable || f.stealable || &self == &root_) [[unlikely]]
+    return false;
+  if (--picks_left_ <= 0) [[unlikely]] {
+    take_turn();
+    if (!ready_.empty() || !newborns_.youngest_is(f)) return false;
+  }
+  if (newborns_.pop_youngest() == nullptr) return false;
+  if (!give_stack(f)) return true;
+  f.joined_here = true;
+  ready_.push_back(self);
+  switch_to(f, afterwards::nothing);
+  return true;
 }
 
 [[gnu::flatten]] void worker::yield() noexcept {
@@ -109,30 +166,6 @@ ZSYNC_INLINE void worker::yield_aside(fiber_control& self) noexcept {
   }
 }
 
-// The stack that the caller stands on belongs to a fiber that has ended. A newborn goes on with it.
-[[gnu::flatten]] void worker::follow() noexcept {
-  fiber_control& ended = *current_;
-  checker::step_aside(nobody_);
-  if (measures_) [[unlikely]]
-    owner_.meter()->record(ended);
-  ended.memory.slot->owner.store(nullptr,
-                                 std::memory_order_relaxed);  // no fiber any more, for who lists them
-  fiber_control* next = &pick();
-  if (!checker::active && next->is_newborn() && next->stack_size == ended.stack_size && !ended.stealable) {
-    next->memory = std::exchange(ended.memory, {});
-    prepare(*next);
-    next->context = next;  // anything: it has begun
-    current_ = next;
-    count.switches.add();
-    *errno_ = 0;
-    ended.release();
-    return;
-  }
-  while (next->is_newborn() && !give_stack(*next)) next = &pick();
-  switch_to(*next, afterwards::bury);
-  __builtin_unreachable();
-}
-
 [[gnu::flatten]] void worker::settle_left() noexcept {
   if (std::exchange(afterwards_, afterwards::nothing) == afterwards::share) {
     make_ready(*left_);
@@ -141,7 +174,7 @@ ZSYNC_INLINE void worker::yield_aside(fiber_control& self) noexcept {
   checker_state ended = left_->checked;
   take_stack(*left_);
   checker::step_back(ended, nobody_);  // whatever ends with it, a result that nobody took, ends as its own
-  left_->release();
+  release_run(*left_);
   checker::step_aside(nobody_);
   checker::end(ended);
 }
