@@ -1,5 +1,7 @@
 #include <zsync/fiber/backtrace.hpp>
 
+#include <zsync/fiber/program_symbols.hpp>
+
 #include <cxxabi.h>
 #include <dlfcn.h>
 #if defined(__linux__)
@@ -135,12 +137,18 @@ std::string symbol_name(const void* code) {
   }
   std::snprintf(text, sizeof text, "+0x%zx", std::size_t{distance(found.dli_fbase, code)});
   const std::string place = base_name(found.dli_fname) + std::string(text);
-  if (found.dli_sname == nullptr) return place;
+  program_symbol symbol;
+  if (found.dli_sname != nullptr) {
+    symbol = {found.dli_sname, distance(found.dli_saddr, code)};
+  } else {
+    symbol = find_program_symbol(code);
+  }
+  if (symbol.name.empty()) return place;
   int status = 0;
   const std::unique_ptr<char, decltype(&std::free)> readable(
-      abi::__cxa_demangle(found.dli_sname, nullptr, nullptr, &status), &std::free);
-  std::snprintf(text, sizeof text, "+0x%zx", std::size_t{distance(found.dli_saddr, code)});
-  return (readable == nullptr ? found.dli_sname : readable.get()) + std::string(text) + " (" + place + ')';
+      abi::__cxa_demangle(symbol.name.c_str(), nullptr, nullptr, &status), &std::free);
+  std::snprintf(text, sizeof text, "+0x%zx", symbol.offset);
+  return (readable == nullptr ? symbol.name : readable.get()) + std::string(text) + " (" + place + ')';
 }
 
 void signal_safe_text::put(char c) noexcept {

@@ -38,7 +38,8 @@ std::size_t walk_frames(stack_position from, const void* low, const void* high, 
 std::size_t unwind_interrupted(const void* context, const void* low, const void* high, const void** frames,
                                std::size_t limit) noexcept;
 
-// "function(int)+0x1f (program+0x4a1f)", as far as the dynamic symbols tell. Not from a signal handler.
+// "function(int)+0x1f (program+0x4a1f)", as far as the dynamic symbols, and those of the program's file,
+// tell. Not from a signal handler.
 std::string symbol_name(const void* code);
 
 // Text to a descriptor, from a signal handler: no memory, no locks, no locale. Written when it dies.
