@@ -39,6 +39,7 @@
 #include <zsync/io/buffered.hpp>
 #include <zsync/io/copy.hpp>
 #include <zsync/io/file.hpp>
+#include <zsync/io/inspection.hpp>
 #include <zsync/io/on_ready.hpp>
 #include <zsync/io/pipe.hpp>
 #include <zsync/io/posix.hpp>
@@ -53,11 +54,14 @@
 #include <zsync/io/unix.hpp>
 #include <zsync/sched/blocking.hpp>
 #include <zsync/sched/call_after.hpp>
+#include <zsync/sched/dump_format.hpp>
+#include <zsync/sched/dump_on.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/fiber.hpp>
 #include <zsync/sched/local.hpp>
 #include <zsync/sched/loop.hpp>
 #include <zsync/sched/options.hpp>
+#include <zsync/sched/prometheus.hpp>
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/scope.hpp>
 #include <zsync/sched/stack_usage.hpp>

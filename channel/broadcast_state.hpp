@@ -67,7 +67,7 @@ class broadcast_state {
   bool wait(std::uint64_t position, deadline until) {
     spin_guard guard(lock_);
     if (position != sent_ || closed_.load(std::memory_order_relaxed)) return true;
-    return wait_in(receivers_, guard, wait_kind::channel_receive, this, until).or_throw();
+    return wait_in(receivers_, guard, wait_kind::broadcast_receive, this, until).or_throw();
   }
 
   // The newest message, of a state that has one.

@@ -11,6 +11,7 @@
 // is told to try once more. Messages are moved under the lock: their constructors must not use the channel.
 #pragma once
 
+#include <zsync/channel/channel_figures.hpp>
 #include <zsync/channel/message_buffer.hpp>
 #include <zsync/channel/status.hpp>
 #include <zsync/channel/wake_chain.hpp>
@@ -61,7 +62,7 @@ struct channel_access;  // see channel.hpp
 enum class channel_life : std::uint8_t { unlimited, one_message };
 
 template <class T>
-class channel_state {
+class channel_state : public channel_figures {
   static_assert(std::is_object_v<T> && !std::is_const_v<T>, "a channel carries objects");
   static_assert(std::is_move_constructible_v<T>, "a message has to be movable");
   static_assert(std::is_nothrow_destructible_v<T>);
@@ -70,9 +71,7 @@ class channel_state {
   using buffer = message_buffer<T>;
 
   explicit channel_state(std::size_t capacity, channel_life life = channel_life::unlimited)
-      : buffer_(capacity), capacity_(capacity), life_(life) {}
-  channel_state(const channel_state&) = delete;
-  channel_state& operator=(const channel_state&) = delete;
+      : channel_figures(capacity), buffer_(capacity), life_(life) {}
 
   // ---- both ends, one call each ------------------------------------------------------------------------
 
@@ -121,9 +120,6 @@ class channel_state {
 
   // ---- questions, answered without the lock: true of a moment that may have passed -----------------------
 
-  [[nodiscard]] bool is_closed() const noexcept { return closed_.load(std::memory_order_acquire); }
-  [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
   [[nodiscard]] bool may_send() const noexcept {
     return is_closed() || receivers_waiting_.load(std::memory_order_relaxed) || size() < capacity_;
   }
@@ -329,7 +325,7 @@ class channel_state {
   // caller's own deadline. Everything else is thrown.
   [[gnu::always_inline]] inline wake_cause wait_in(wait_queue& queue, locked& guard, wait_kind why,
                                                    void* slot, deadline until) {
-    wait w(why, this, wait::cancellable);
+    wait w(why, static_cast<const channel_figures*>(this), wait::cancellable);
     if (!w.open()) {
       guard.unlock();
       w.throw_unless_notified();
@@ -400,16 +396,9 @@ class channel_state {
                 std::memory_order_relaxed);
   }
 
-  spinlock lock_;
-  // Written under the lock; read without it by the questions above, which is why they are atomic.
-  std::atomic<bool> closed_{false};
-  std::atomic<bool> senders_waiting_{false};    // senders_ is not empty
-  std::atomic<bool> receivers_waiting_{false};  // receivers_ is not empty
-  std::atomic<std::size_t> size_{0};            // messages in buffer_
   wait_queue senders_;
   wait_queue receivers_;
   buffer buffer_;
-  const std::size_t capacity_;
   const channel_life life_;
 
   std::atomic<std::size_t> sender_count_{1};

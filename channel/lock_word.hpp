@@ -59,6 +59,10 @@ class lock_word {
     return (word_.load(std::memory_order_relaxed) & ~contended) == id;
   }
 
+  [[nodiscard]] owner_id holder() const noexcept {  // 0: free; true of a moment that may have passed
+    return word_.load(std::memory_order_relaxed) & ~contended;
+  }
+
  private:
   static constexpr owner_id contended = 1;
 

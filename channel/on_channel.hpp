@@ -28,6 +28,9 @@ class receive_case final : public select_case {
   void withdraw(waiter& me) noexcept override { from_.withdraw_receiver(me); }
   bool complete() override { return box_.result != handover::retry; }
   void run() override { std::invoke(handler_, std::move(message_)); }
+  wait_subject subject() const noexcept override {
+    return {wait_kind::channel_receive, static_cast<const channel_figures*>(&from_)};
+  }
 
  private:
   channel_state<T>& from_;
@@ -66,6 +69,9 @@ class send_case final : public select_case {
     } else if (sent_) {
       std::invoke(handler_);
     }
+  }
+  wait_subject subject() const noexcept override {
+    return {wait_kind::channel_send, static_cast<const channel_figures*>(&to_)};
   }
 
  private:

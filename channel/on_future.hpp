@@ -21,6 +21,7 @@ class future_case final : public select_case {
   bool enlist(waiter& me) noexcept override { return state_.enlist(me); }
   void withdraw(waiter& me) noexcept override { state_.withdraw(me); }
   void run() override { std::invoke(handler_); }
+  wait_subject subject() const noexcept override { return {wait_kind::future, &state_}; }
 
  private:
   future_state_base& state_;

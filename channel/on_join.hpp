@@ -20,6 +20,7 @@ class join_case final : public select_case {
   bool enlist(waiter& me) noexcept override { return !task_.done_or_queue(me); }
   void withdraw(waiter& me) noexcept override { task_.remove(me); }
   void run() override { std::invoke(handler_); }
+  wait_subject subject() const noexcept override { return {wait_kind::join, &task_}; }
 
  private:
   task& task_;

@@ -1,5 +1,6 @@
 #include <zsync/channel/select.hpp>
 
+#include <zsync/channel/wait_details.hpp>
 #include <zsync/sched/worker.hpp>
 
 #include <cstdint>
@@ -36,6 +37,16 @@ class selection {
       if (const std::size_t fired = attempt_all(); fired != none) return fired;
       if (fallback_ != none) return fallback_;
       if (const std::size_t fired = wait_for_one(); fired != none) return fired;
+    }
+  }
+
+  void describe(wait_details& into) const {
+    for (const select_case* one : cases_) {
+      if (one->part != select_case::role::source) continue;
+      const wait_subject subject = one->subject();
+      wait_details::part part{subject.why, subject.on, {}};
+      describe_subject(part.why, part.on, part.details);
+      into.parts.push_back(std::move(part));
     }
   }
 
@@ -104,6 +115,10 @@ class selection {
   std::size_t timer_ = none;
   std::size_t fallback_ = none;
 };
+
+void describe_select(const void* sleeping, wait_details& into) {
+  static_cast<const selection*>(sleeping)->describe(into);
+}
 
 std::size_t select_one(std::span<select_case* const> cases) { return selection(cases).run(); }
 

@@ -28,13 +28,23 @@ class shared_lock_state {
   void unlock() noexcept;
   void unlock_shared() noexcept;
 
+  // Who has it now: a writer, or so many readers.
+  struct holders {
+    owner_id writer;
+    std::size_t readers;
+  };
+  [[nodiscard]] holders held_by() const noexcept {
+    const spin_guard guard(lock_);
+    return {writer_, readers_};
+  }
+
  private:
   [[nodiscard]] bool may_write() const noexcept { return writer_ == 0 && readers_ == 0 && waiters_.empty(); }
   [[nodiscard]] bool may_read() const noexcept { return writer_ == 0 && waiters_.empty(); }
   bool wait(spin_guard& guard, owner_id writer, deadline until);
   void admit(wake_chain& woken) noexcept;
 
-  spinlock lock_;  // guards all of these
+  mutable spinlock lock_;  // guards all of these
   owner_id writer_ = 0;
   std::size_t readers_ = 0;
   wait_queue waiters_;  // slot: a writer's owner_id; null for a reader

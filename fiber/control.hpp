@@ -40,6 +40,9 @@ class fiber_control : public parker {
   // Instead of run(), when there is no stack to run on: ends the fiber with that error.
   virtual void abandon() noexcept = 0;
 
+  // Where it belongs to one: its task group. For dumps.
+  [[nodiscard]] virtual const void* group() const noexcept { return nullptr; }
+
   [[nodiscard]] bool is_newborn() const noexcept { return context == nullptr; }
 
   // For who holds two of them, and keeps one.

@@ -109,7 +109,7 @@ class race {
     for (;;) {
       std::unique_lock hold(lock_);
       if (winner_ || ended_ >= enough) return {};
-      wait w(wait_kind::io_connect, this, wait::cancellable);
+      wait w(wait_kind::connect_race, this, wait::cancellable);
       if (!w.open()) return why_ended(w);
       waiter me(w);
       waiting_.push_back(me);

@@ -60,6 +60,9 @@ class ready_case final : public select_case {
   }
   void clean_up() noexcept override { helper_ = {}; }  // cancels it, and waits for its end
   void run() override { std::invoke(handler_); }
+  wait_subject subject() const noexcept override {
+    return {events_ == POLLIN ? wait_kind::io_read : wait_kind::io_write, nullptr};
+  }
 
  private:
   void win(waiter& me) noexcept {

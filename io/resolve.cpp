@@ -131,7 +131,7 @@ lookup_ptr join_or_start(lookup_ptr mine) {
 std::error_code await_answer(shared_lookup& l) {
   std::unique_lock hold(l.lock);
   if (l.done) return {};
-  wait w(wait_kind::io_other, &l, wait::cancellable);
+  wait w(wait_kind::resolve, &l, wait::cancellable);
   if (!w.open()) return detail::why_ended(w);
   waiter me(w);
   l.waiting.push_back(me);

@@ -15,9 +15,11 @@ constexpr std::size_t frames_max = 24;
 fiber_record outline(const fiber_control& f) {
   fiber_record r;
   r.id = f.id;
+  r.self = reinterpret_cast<std::uintptr_t>(&f);
   r.cancelling = f.cancel_requested();
   r.stack_size = f.stack_size;
   r.spawned_at = f.spawned_at;
+  r.group = f.group();
   return r;
 }
 
@@ -40,6 +42,7 @@ void worker::describe(const fiber_control& f, worker_listing& into) const {
     r.on = f.waiting_in->on();
     r.since = f.waiting_in->since();
     r.until = f.waiting_in->until();
+    r.details = describe_wait(*f.waiting_in);
   }
   const void* frames[frames_max];
   const stack_position at = &f == current_ ? position_here() : position_of_parked(f.context);
@@ -53,19 +56,28 @@ void worker::describe(const fiber_control& f, worker_listing& into) const {
 void worker::list_fibers(worker_listing& into) noexcept {
   try {
     empty_inbox();
+    // Waits that begin from here on say so: of two listings that tell of the same fiber waiting since the
+    // same time before the first, both mean the same wait.
+    now_ = clock::now();
+    into.taken = now_;
     into.newborns = newborns_.size();
     for (const fiber_control* f = ready_.front(); f != nullptr; f = f->next) {
-      if (f->is_newborn()) ++into.newborns;
+      ++(f->is_newborn() ? into.newborns : into.ready);
     }
-    owner_.stacks().for_each_slot([&](stack_slot& slot) {
-      if (slot.home.load(std::memory_order_relaxed) != this) return;
-      if (const fiber_control* const f = slot.owner.load(std::memory_order_relaxed)) describe(*f, into);
-    });
-    std::sort(into.fibers.begin(), into.fibers.end(), [](auto& a, auto& b) { return a.id < b.id; });
+    into.ready += shared_.size();
+    if (!into.figures_only) list_each(into);
   } catch (const std::bad_alloc&) {
     into.cut_short = true;
   }
   into.done.store(true, std::memory_order_release);
+}
+
+void worker::list_each(worker_listing& into) {
+  owner_.stacks().for_each_slot([&](stack_slot& slot) {
+    if (slot.home.load(std::memory_order_relaxed) != this) return;
+    if (const fiber_control* const f = slot.owner.load(std::memory_order_relaxed)) describe(*f, into);
+  });
+  std::sort(into.fibers.begin(), into.fibers.end(), [](auto& a, auto& b) { return a.id < b.id; });
 }
 
 void worker::answer() noexcept {

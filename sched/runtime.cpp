@@ -55,7 +55,7 @@ bool executor::shutdown(std::chrono::nanoseconds grace) {
   return false;
 }
 
-void executor::dump(std::ostream& out) const { detail::dump(*impl_, out); }
+void executor::dump(std::ostream& out, dump_format format) const { detail::dump(*impl_, out, format); }
 
 runtime_stats executor::stats() const { return impl_->stats(); }
 

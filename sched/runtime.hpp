@@ -3,6 +3,7 @@
 
 #include <zsync/fiber/code_address.hpp>
 #include <zsync/sched/call_after.hpp>
+#include <zsync/sched/dump_format.hpp>
 #include <zsync/sched/fiber.hpp>
 #include <zsync/sched/options.hpp>
 #include <zsync/sched/stack_usage.hpp>
@@ -61,12 +62,14 @@ class executor {
 
   [[nodiscard]] runtime_stats stats() const;
 
-  // Every fiber: id, name, state, what it waits for and since when, until when, where it was spawned, its
-  // stack. From any thread, while everything runs on: workers answer between two turns of their fibers, and
-  // of one that runs a fiber for more than 200 ms only that fiber is told. A fiber that moves meanwhile from
-  // one worker to another may be told twice, or not at all. Addresses are named as far as the program's
-  // dynamic symbols go (link it with -rdynamic), the rest as offsets for addr2line.
-  void dump(std::ostream& out) const;
+  // Every fiber: id, name, state, what it waits for (which descriptor and peer, which channel and how full it
+  // is, which lock and who holds it), since when and until when, where it was spawned, its stack; and at the
+  // end, which fibers wait for each other's locks and ends in a circle. From any thread, while everything
+  // runs on: workers answer between two turns of their fibers, and of one that runs a fiber for more than 200
+  // ms only that fiber is told. A fiber that moves meanwhile from one worker to another may be told twice, or
+  // not at all. Addresses are named as far as the program's symbols go, the rest as offsets for addr2line.
+  void dump(std::ostream& out, dump_format format = dump_format::text) const;
+
   // How much of their stacks fibers have used, by the place that spawned them, those that used most first; of
   // fibers that have ended. Empty unless runtime_options::measure_stacks is set.
   [[nodiscard]] std::vector<stack_usage> stack_report() const;

@@ -31,6 +31,7 @@ struct {
 void describe(const fiber_control& f, const void* context, worker_sample& into) noexcept {
   into.in_fiber = static_cast<bool>(f.memory);
   into.id = f.id;
+  into.self = reinterpret_cast<std::uintptr_t>(&f);
   into.spawned_at = f.spawned_at;
   into.stack_size = f.stack_size;
   if (f.name != nullptr) std::strncpy(into.name, f.name->c_str(), sizeof into.name - 1);

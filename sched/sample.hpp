@@ -18,7 +18,8 @@ struct worker_sample {
 
   bool in_fiber = false;  // else it is in its scheduler, or in what drives it
   std::uint64_t id = 0;
-  char name[64] = {};  // cut short
+  std::uintptr_t self = 0;  // as the holder of a lock is named
+  char name[64] = {};       // cut short
   const void* spawned_at = nullptr;
   std::size_t stack_size = 0;
   std::size_t frames_count = 0;

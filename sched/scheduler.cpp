@@ -4,6 +4,7 @@
 #include <zsync/sched/dump.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/helper_pool.hpp>
+#include <zsync/sched/runtimes.hpp>
 #include <zsync/sched/thread_name.hpp>
 
 #include <algorithm>
@@ -39,7 +40,9 @@ struct start_line {
 };
 
 scheduler::scheduler(runtime_options options, unsigned threads_from)
-    : options_(completed(std::move(options))), helpers_(std::make_unique<helper_pool>(options_.name)) {
+    : options_(completed(std::move(options))),
+      inspection_(inspection_if_asked()),
+      helpers_(std::make_unique<helper_pool>(options_.name)) {
   if (options_.measure_stacks || options_.stack_warning_percent != 0)
     meter_ = std::make_unique<stack_meter>(options_.stack_warning_percent);
   for (unsigned i = 0; i < options_.workers; ++i) {
@@ -51,13 +54,17 @@ scheduler::scheduler(runtime_options options, unsigned threads_from)
       own_sentinel_ = std::make_unique<sentinel>(*this, options_.blocked_worker_threshold);
       sentinel_.store(own_sentinel_.get(), std::memory_order_release);
     }
+    enlist(*this);
   } catch (...) {
     close();
     throw;
   }
 }
 
-scheduler::~scheduler() { close(); }
+scheduler::~scheduler() {
+  withdraw(*this);
+  close();
+}
 
 void scheduler::close() noexcept {
   {
@@ -196,7 +203,7 @@ bool scheduler::quiesce(deadline until) noexcept {
   check_not_forked();
   stop();
   while (alive() != 0) {
-    wait last(wait_kind::join, this, wait::uncancellable | wait::unscoped);
+    wait last(wait_kind::runtime_end, this, wait::uncancellable | wait::unscoped);
     std::unique_lock hold(quiet_lock_);
     if (alive() == 0) break;
     if (!last.open()) continue;

@@ -99,6 +99,7 @@ class scheduler {
   void close() noexcept;  // sends the threads home; all fibers have ended
 
   const runtime_options options_;
+  const std::shared_ptr<const void> inspection_;  // from outside, if somebody asked for it
   fork_watch forks_;
   overflow_watch overflows_{&current_fiber};
   std::unique_ptr<stack_meter> meter_;

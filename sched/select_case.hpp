@@ -14,6 +14,12 @@
 
 namespace zsync::detail {
 
+// What a wait is for: as of a wait of its own.
+struct wait_subject {
+  wait_kind why = wait_kind::select;
+  const void* on = nullptr;
+};
+
 class select_case {
  public:
   // What it takes part in: the first by the calls below, the second by `until`, the third when no other can
@@ -47,6 +53,9 @@ class select_case {
 
   // Calls the user's handler.
   virtual void run() = 0;
+
+  // What is waited for, of a source: for dumps, by the select's worker while the select sleeps.
+  [[nodiscard]] virtual wait_subject subject() const noexcept { return {}; }
 
  protected:
   explicit select_case(role what = role::source, deadline when = deadline::never()) noexcept

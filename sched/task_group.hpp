@@ -24,6 +24,8 @@ class group_task : public task {
 
   [[nodiscard]] bool is_of(const task_group& group) const noexcept { return &group_ == &group; }
 
+  [[nodiscard]] const void* group() const noexcept final { return &group_; }
+
   group_task* previous = nullptr;  // the group's lock guards both
   group_task* following = nullptr;
 

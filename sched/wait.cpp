@@ -174,12 +174,12 @@ void wait::throw_unless_notified() const {
 }
 
 std::string_view to_string(wait_kind why) noexcept {
-  static constexpr std::array<std::string_view, 23> names{
-      "sleep",   "park",   "join",  "task group",   "blocking call", "channel send", "channel receive",
-      "select",  "future", "mutex", "shared mutex", "condition",     "semaphore",    "latch",
-      "barrier", "once",   "event", "wait group",   "read",          "write",        "accept",
-      "connect", "I/O"};
-  static_assert(names.size() == static_cast<std::size_t>(wait_kind::io_other) + 1);
+  static constexpr std::array<std::string_view, 27> names{
+      "sleep",   "park",   "join",      "task group",   "blocking call", "channel send",    "channel receive",
+      "select",  "future", "mutex",     "shared mutex", "condition",     "semaphore",       "latch",
+      "barrier", "once",   "event",     "wait group",   "read",          "write",           "accept",
+      "connect", "I/O",    "broadcast", "name lookup",  "connect",       "end of a runtime"};
+  static_assert(names.size() == static_cast<std::size_t>(wait_kind::runtime_end) + 1);
   return names[static_cast<std::size_t>(why)];
 }
 

@@ -57,6 +57,10 @@ enum class wait_kind : std::uint8_t {
   io_accept,
   io_connect,
   io_other,
+  broadcast_receive,
+  resolve,
+  connect_race,
+  runtime_end,
 };
 std::string_view to_string(wait_kind why) noexcept;
 

@@ -207,6 +207,7 @@ class worker {
   void prepare(fiber_control& f) noexcept;
   void answer() noexcept;
   void describe(const fiber_control& f, worker_listing& into) const;
+  void list_each(worker_listing& into);
   void begin_driving() noexcept;
   void end_driving() noexcept;
 

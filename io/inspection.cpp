@@ -1,0 +1,200 @@
+#include <zsync/io/inspection.hpp>
+
+#include <zsync/io/kernel.hpp>
+#include <zsync/io/peer_user.hpp>
+#include <zsync/io/portable.hpp>
+#include <zsync/io/socket_address.hpp>
+#include <zsync/io/unique_fd.hpp>
+#include <zsync/sched/dump.hpp>
+#include <zsync/sched/figures.hpp>
+#include <zsync/sched/runtimes.hpp>
+#include <zsync/sched/signal_mask.hpp>
+#include <zsync/sched/simulator.hpp>
+#include <zsync/sched/thread_name.hpp>
+
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <sstream>
+#include <string_view>
+#include <system_error>
+#include <thread>
+
+namespace zsync {
+namespace {
+
+constexpr int patience_ms = 2000;  // with a peer that neither asks nor reads
+constexpr std::size_t question_max = 64;
+constexpr std::string_view greeting = "zsync inspection 1\n";
+
+[[noreturn]] void refuse(const char* what) {
+  throw std::system_error(errno, std::generic_category(), std::string("inspection: ") + what);
+}
+
+std::string socket_path() {
+  const char* const directory = std::getenv("XDG_RUNTIME_DIR");
+  return std::string(directory != nullptr && directory[0] == '/' ? directory : "/tmp") + "/zsync-" +
+         std::to_string(::getpid()) + ".sock";
+}
+
+std::string dump_of_all(dump_format format) {
+  std::ostringstream text;
+  const char* before = "[";
+  detail::for_each_runtime([&](detail::scheduler& one) {
+    if (format == dump_format::json) text << before;
+    before = ",";
+    detail::dump(one, text, format);
+  });
+  if (format == dump_format::json) text << (*before == '[' ? "[]\n" : "]\n");
+  return text.str();
+}
+
+std::string answer(std::string_view question) {
+  if (question == "dump text") return dump_of_all(dump_format::text);
+  if (question == "dump json") return dump_of_all(dump_format::json);
+  if (question == "stat") return detail::figures_of_all();
+  if (question == "prometheus") return detail::prometheus_of_all();
+  return "it is not known how to answer that\n";
+}
+
+}  // namespace
+
+class inspection::endpoint {
+ public:
+  endpoint() {
+    int ends[2];
+    if (detail::open_pipe(ends) != 0) refuse("pipe");
+    stop_reads_.reset(ends[0]);
+    stop_writes_.reset(ends[1]);
+    listen();
+    const detail::signals_blocked quiet;
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~endpoint() {
+    detail::kernel::write(stop_writes_.get(), "s", 1);
+    thread_.join();
+    // Unless the next one has put its own there already, which cannot have the same number: ours is still
+    // open.
+    if (inode_at_path() == inode_) ::unlink(path.c_str());
+  }
+  endpoint(const endpoint&) = delete;
+  endpoint& operator=(const endpoint&) = delete;
+
+  const std::string path = socket_path();
+
+ private:
+  void listen() {
+    const socket_address at = socket_address::unix_socket(path);
+    ::unlink(path.c_str());  // of a process that had this number before; fails if it is somebody else's
+    listener_.reset(detail::open_socket(AF_UNIX, SOCK_STREAM));
+    if (!listener_) refuse("socket");
+    // Before it has a name, so that it never had a wider mode; elsewhere than on Linux that is left to the
+    // next.
+    (void)::fchmod(listener_.get(), 0600);
+    if (detail::kernel::bind(listener_.get(), at.native(), at.native_size()) != 0) refuse(path.c_str());
+    inode_ = inode_at_path();
+    if (::chmod(path.c_str(), 0600) != 0 || detail::kernel::listen(listener_.get(), 8) != 0) {
+      const int error = errno;
+      ::unlink(path.c_str());
+      errno = error;
+      refuse(path.c_str());
+    }
+  }
+
+  [[nodiscard]] ino_t inode_at_path() const noexcept {
+    struct stat found {};
+    return ::lstat(path.c_str(), &found) == 0 ? found.st_ino : 0;
+  }
+
+  void serve() noexcept {
+    detail::name_this_thread("zsync", "inspection");
+    (void)::setpriority(PRIO_PROCESS, 0, 10);  // of this thread, on Linux
+    while (await(listener_.get(), POLLIN, -1)) {
+      const unique_fd peer(detail::accept_connection(listener_.get(), nullptr, nullptr));
+      if (!peer) {
+        // Out of descriptors, most likely, in which state the listener stays readable.
+        await(-1, 0, 100);
+        if (stopped_) return;
+        continue;
+      }
+      try {
+        serve(peer.get());
+      } catch (const std::exception& error) {  // no memory
+        std::fprintf(stderr, "zsync: an inspection failed: %s\n", error.what());
+      }
+    }
+  }
+
+  void serve(int peer) {
+    uid_t user = 0;
+    if (!detail::peer_user(peer, user) || (user != 0 && user != ::geteuid())) return;
+    std::string question;
+    while (question.empty() || question.back() != '\n') {
+      char text[question_max];
+      if (!await(peer, POLLIN, patience_ms)) return;
+      const ssize_t n = detail::kernel::recv(peer, text, sizeof text, 0);
+      if (n <= 0 || question.size() + static_cast<std::size_t>(n) > question_max) return;
+      question.append(text, static_cast<std::size_t>(n));
+    }
+    question.pop_back();
+    send_all(peer, greeting) && send_all(peer, answer(question));
+  }
+
+  bool send_all(int peer, std::string_view text) noexcept {
+    while (!text.empty()) {
+      if (!await(peer, POLLOUT, patience_ms)) return false;
+      const ssize_t n = detail::kernel::send(peer, text.data(), text.size(), detail::no_sigpipe);
+      if (n < 0 && errno != EAGAIN && errno != EINTR) return false;
+      if (n > 0) text.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return true;
+  }
+
+  // False: the time is over, or this is to end.
+  bool await(int fd, short events, int milliseconds) noexcept {
+    for (;;) {
+      pollfd set[2] = {{fd, events, 0}, {stop_reads_.get(), POLLIN, 0}};
+      const int n = detail::kernel::poll(set, 2, milliseconds);
+      if (n < 0 && errno == EINTR) continue;
+      stopped_ = stopped_ || set[1].revents != 0;
+      return n > 0 && !stopped_;
+    }
+  }
+
+  unique_fd stop_reads_, stop_writes_, listener_;
+  ino_t inode_ = 0;
+  bool stopped_ = false;  // its thread's
+  std::thread thread_;
+};
+
+std::shared_ptr<inspection::endpoint> inspection::open() {
+  static std::mutex lock;
+  static std::weak_ptr<endpoint> shared;  // lock
+  const std::lock_guard hold(lock);
+  std::shared_ptr<endpoint> one = shared.lock();
+  if (one == nullptr) shared = one = std::make_shared<endpoint>();
+  return one;
+}
+
+inspection::inspection() : endpoint_(open()) {}
+
+const std::string& inspection::path() const noexcept { return endpoint_->path; }
+
+std::shared_ptr<const void> detail::inspection_if_asked() noexcept {
+  const char* const asked = std::getenv("ZSYNC_INSPECT");
+  if (asked == nullptr || std::string_view(asked) != "1" || simulator::of_thread() != nullptr) return nullptr;
+  try {
+    return std::make_shared<const inspection>();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "zsync: ZSYNC_INSPECT: %s\n", error.what());
+    return nullptr;
+  }
+}
+
+}  // namespace zsync

@@ -1,0 +1,41 @@
+#include <zsync/sched/runtimes.hpp>
+
+#include <zsync/sched/simulator.hpp>
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+namespace zsync::detail {
+namespace {
+
+struct listed {
+  std::mutex lock;
+  std::vector<scheduler*> all;  // lock
+};
+
+// Never destroyed: a runtime may outlive every destructor of this process.
+listed& runtimes() {
+  static listed& one = *new listed;
+  return one;
+}
+
+}  // namespace
+
+void enlist(scheduler& one) {
+  if (simulator::of_thread() != nullptr) return;
+  const std::lock_guard hold(runtimes().lock);
+  runtimes().all.push_back(&one);
+}
+
+void withdraw(scheduler& one) noexcept {
+  const std::lock_guard hold(runtimes().lock);
+  std::erase(runtimes().all, &one);
+}
+
+void for_each_runtime(const std::function<void(scheduler&)>& visit) {
+  const std::lock_guard hold(runtimes().lock);
+  for (scheduler* const one : runtimes().all) visit(*one);
+}
+
+}  // namespace zsync::detail
