@@ -3,6 +3,7 @@
 #include "common/command_line.hpp"
 #include "common/interrupt.hpp"
 #include "common/runtime_flags.hpp"
+#include "inspect.hpp"
 #include "sample.hpp"
 
 #include <zsync/io/backends.hpp>
@@ -13,6 +14,7 @@
 #include <CLI/Formatter.hpp>
 
 #include <algorithm>
+#include <csignal>
 #include <iostream>
 #include <span>
 #include <sstream>
@@ -45,7 +47,7 @@ void check_name(const std::vector<std::string>& words) {
     throw usage_problem{
         "the name of a sample comes first, then its options; `zsync-run list` shows them all"};
   }
-  std::vector<std::string> names{"list", "help"};
+  std::vector<std::string> names{"list", "help", "dump", "stat"};
   for (const auto& entry : catalogue()) names.push_back(entry.name);
   if (std::find(names.begin(), names.end(), name) != names.end()) return;
   const auto near = suggestion(name, names);
@@ -81,6 +83,9 @@ void run_to_the_end(sample& program, zsync::runtime& runtime) {
 
 int launch(const std::string& name, sample& program, const runtime_flags& flags) {
   try {
+    // Somebody who presses Ctrl-\ wants to know what hangs; who wants a core has SIGABRT.
+    const zsync::dump_on quit(SIGQUIT);
+    const auto inspection = flags.inspection();
     zsync::runtime runtime(flags.options());
     run_to_the_end(program, runtime);
     program.summarise(std::cout);
@@ -109,6 +114,8 @@ int parse_and_launch(const std::vector<std::string>& words) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   app.add_subcommand("list", "Names the samples, with a line each")->allow_extras();
+  inspecting look;
+  look.add_to(app);
   app.set_version_flag("--version", version(), "Say what this was built from, and exit");
 
   runtime_flags flags;
@@ -138,6 +145,12 @@ int parse_and_launch(const std::vector<std::string>& words) {
   if (const auto surplus = surplus_argument(*asked[0]); !surplus.empty()) refuse(name, surplus);
   for (std::size_t i = 0; i != programs.size(); ++i) {
     if (catalogue()[i].name == name) return launch(name, *programs[i], flags);
+  }
+  try {
+    if (look.run()) return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "zsync-run: " << name << ": " << error.what() << '\n';
+    return 1;
   }
   return list();
 }

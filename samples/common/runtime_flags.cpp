@@ -30,6 +30,10 @@ void runtime_flags::add_to(CLI::App& command) {
              "Where started fibers run")
       ->group("Runtime");
   command.add_flag("--stats", stats_, "Print the runtime's counters at the end")->group("Runtime");
+  command
+      .add_flag("--inspect", inspect_,
+                "Answer `zsync-run dump` and `zsync-run stat`, of this user and root alone")
+      ->group("Runtime");
 }
 
 zsync::runtime_options runtime_flags::options() const {
@@ -37,6 +41,10 @@ zsync::runtime_options runtime_flags::options() const {
   result.workers = static_cast<unsigned>(workers_);
   result.stack_size = stack_size_;
   return result;
+}
+
+std::optional<zsync::inspection> runtime_flags::inspection() const {
+  return inspect_ ? std::make_optional<zsync::inspection>() : std::nullopt;
 }
 
 void runtime_flags::print_stats(const zsync::runtime_stats& s) const {
