@@ -65,15 +65,15 @@ class fiber_control : public parker {
     }
   }
 
-  fiber_control* next = nullptr;       // link of the one queue that holds it; that queue guards it
-  void* context = nullptr;             // where it goes on, while suspended; home's thread
-  exception_state exceptions;          // while suspended; home's thread
-  std::atomic<worker*> home{nullptr};  // changes only while it stands in a stealable queue
-  int saved_errno = 0;                 // while suspended; home's thread
-  bool stealable = false;              // may move to another worker after it started
-  bool placed = false;                 // spawned for one worker: not stolen even as a newborn
-  bool anchored = false;               // in a wait that has to end on the worker where it began
-  bool joined_here = false;            // began in place of its joiner, who is ready; home's thread
+  plain<fiber_control*> next = nullptr;  // link of the one queue that holds it; that queue guards it
+  void* context = nullptr;               // where it goes on, while suspended; home's thread
+  exception_state exceptions;            // while suspended; home's thread
+  std::atomic<worker*> home{nullptr};    // changes only while it stands in a stealable queue
+  int saved_errno = 0;                   // while suspended; home's thread
+  bool stealable = false;                // may move to another worker after it started
+  bool placed = false;                   // spawned for one worker: not stolen even as a newborn
+  bool anchored = false;                 // in a wait that has to end on the worker where it began
+  bool joined_here = false;              // began in place of its joiner, who is ready; home's thread
 
   // From here on each field belongs to the fiber itself once it runs, and to its spawner before.
   stack memory;
@@ -88,7 +88,7 @@ class fiber_control : public parker {
   checker_state checked;
 
  private:
-  std::atomic<std::uint32_t> references_;
+  atomic<std::uint32_t> references_;
 };
 
 }  // namespace zsync::detail

@@ -10,6 +10,8 @@
 // Two bits outlive a wait: a requested cancellation (sticky) and a wake token (taken by one park).
 #pragma once
 
+#include <zsync/fiber/atomic.hpp>
+
 #include <atomic>
 #include <cstdint>
 
@@ -68,7 +70,7 @@ class parker {
   }
 
  private:
-  std::atomic<std::uint32_t> state_{settled};
+  atomic<std::uint32_t> state_{settled};
 
  public:
   // Written by the winner of a wait before it schedules the owner; read by the owner once resumed.

@@ -4,7 +4,7 @@ namespace zsync::detail {
 
 struct stealing_deque::array {
   explicit array(std::int64_t capacity)
-      : mask(capacity - 1), slots(new std::atomic<fiber_control*>[static_cast<std::size_t>(capacity)]) {}
+      : mask(capacity - 1), slots(new atomic<fiber_control*>[static_cast<std::size_t>(capacity)]) {}
 
   [[nodiscard]] fiber_control* get(std::int64_t i) const noexcept {
     return slots[static_cast<std::size_t>(i & mask)].load(std::memory_order_relaxed);
@@ -13,12 +13,12 @@ struct stealing_deque::array {
     slots[static_cast<std::size_t>(i & mask)].store(f, std::memory_order_relaxed);
   }
 
-  std::int64_t mask;
-  std::unique_ptr<std::atomic<fiber_control*>[]> slots;
+  plain<std::int64_t> mask;
+  std::unique_ptr<atomic<fiber_control*>[]> slots;
 };
 
-stealing_deque::stealing_deque() {
-  arrays_.push_back(std::make_unique<array>(256));
+stealing_deque::stealing_deque(std::int64_t capacity) {
+  arrays_.push_back(std::make_unique<array>(capacity));
   array_.store(arrays_.back().get(), std::memory_order_relaxed);
 }
 

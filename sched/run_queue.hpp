@@ -1,9 +1,9 @@
 // The three queues of a worker: what it runs next, what others may take from it, what others give it.
 #pragma once
 
+#include <zsync/fiber/atomic.hpp>
 #include <zsync/fiber/control.hpp>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -55,8 +55,8 @@ class ready_queue {
   }
 
  private:
-  fiber_control* head_ = nullptr;
-  fiber_control* tail_ = nullptr;
+  plain<fiber_control*> head_ = nullptr;
+  plain<fiber_control*> tail_ = nullptr;
 };
 
 // What other threads give to a worker: any of them pushes, the worker takes all at once. A Treiber stack
@@ -87,7 +87,7 @@ class inbox {
   }
 
  private:
-  std::atomic<fiber_control*> head_{nullptr};
+  atomic<fiber_control*> head_{nullptr};
 };
 
 // A work-stealing deque: the owner pushes and pops the youngest, anybody takes the oldest.
@@ -99,7 +99,8 @@ class inbox {
 // deque dies, because a thief may still read them: their sizes add up to less than the newest one.
 class stealing_deque {
  public:
-  stealing_deque();
+  // `capacity`: of its first array, a power of two.
+  explicit stealing_deque(std::int64_t capacity = 256);
   ~stealing_deque();
 
   // Owner. Throws std::bad_alloc, and then has not changed.
@@ -128,9 +129,9 @@ class stealing_deque {
   fiber_control* pop_some() noexcept;
   array* grow(array& old, std::int64_t top, std::int64_t bottom);
 
-  alignas(64) std::atomic<std::int64_t> top_{0};
-  alignas(64) std::atomic<std::int64_t> bottom_{0};
-  std::atomic<array*> array_;
+  alignas(64) atomic<std::int64_t> top_{0};
+  alignas(64) atomic<std::int64_t> bottom_{0};
+  atomic<array*> array_;
   bool shared_ = true;
   std::vector<std::unique_ptr<array>> arrays_;  // all that ever were; the owner
 };

@@ -1,7 +1,8 @@
 // The lock that guards a wait queue: held for a few instructions, never across a switch.
 #pragma once
 
-#include <atomic>
+#include <zsync/fiber/atomic.hpp>
+
 #include <thread>
 
 namespace zsync::detail {
@@ -29,7 +30,7 @@ class spinlock {
  private:
   void lock_contended() noexcept;
 
-  std::atomic<bool> held_{false};
+  atomic<bool> held_{false};
 };
 
 }  // namespace zsync::detail
