@@ -1,6 +1,10 @@
 // The whole public surface of zsync.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "zsync needs C++20: compile with -std=c++20"
+#endif
+
 #include <zsync/channel/async.hpp>
 #include <zsync/channel/await.hpp>
 #include <zsync/channel/barrier.hpp>

@@ -36,10 +36,14 @@ class broadcast_case final : public select_case {
 // As on_recv of a channel's receiver.
 template <class T, class F>
 [[nodiscard]] auto on_recv(broadcast_receiver<T>& from, F handler) {
+  static_assert(std::is_invocable_v<F&, std::optional<T>>,
+                "on_recv's handler takes a std::optional of the message: nullopt when the channel has ended");
   return detail::broadcast_case<T, F>(from.reader(), std::move(handler));
 }
 template <class T, class F>
 [[nodiscard]] auto on_recv(watch_receiver<T>& from, F handler) {
+  static_assert(std::is_invocable_v<F&, std::optional<T>>,
+                "on_recv's handler takes a std::optional of the message: nullopt when the channel has ended");
   return detail::broadcast_case<T, F>(from.reader(), std::move(handler));
 }
 

@@ -87,6 +87,8 @@ class send_case final : public select_case {
 // Receives; handler(std::optional<T>), nullopt: closed and drained.
 template <class T, class F>
 [[nodiscard]] auto on_recv(const receiver<T>& from, F handler) {
+  static_assert(std::is_invocable_v<F&, std::optional<T>>,
+                "on_recv's handler takes a std::optional of the message: nullopt when the channel has ended");
   return detail::receive_case<T, F>(detail::channel_access::state(from), std::move(handler));
 }
 

@@ -5,6 +5,7 @@
 #include <zsync/sched/select_case.hpp>
 
 #include <functional>
+#include <type_traits>
 #include <utility>
 
 namespace zsync {
@@ -34,6 +35,8 @@ class future_case final : public select_case {
 // handler(). Throws std::future_error(no_state) for a future that has none.
 template <class T, class F>
 [[nodiscard]] auto on_future(const detail::future_base<T>& watched, F handler) {
+  static_assert(std::is_invocable_v<F&>,
+                "on_future's handler takes nothing: get() gives the result, and does not wait");
   return detail::future_case<F>(detail::future_access::state(watched), std::move(handler));
 }
 

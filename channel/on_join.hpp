@@ -5,6 +5,7 @@
 #include <zsync/sched/select_case.hpp>
 
 #include <functional>
+#include <type_traits>
 #include <utility>
 
 namespace zsync {
@@ -33,6 +34,8 @@ class join_case final : public select_case {
 // an empty handle, as join() does.
 template <class T, class F>
 [[nodiscard]] auto on_join(const fiber<T>& watched, F handler) {
+  static_assert(std::is_invocable_v<F&>,
+                "on_join's handler takes nothing: join() gives the result, and does not wait");
   if (!watched.joinable()) detail::join_nothing();
   return detail::join_case<F>(*watched.task(), std::move(handler));
 }

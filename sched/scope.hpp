@@ -16,10 +16,12 @@ namespace zsync {
 class deadline_scope {
  public:
   template <class Rep, class Period>
-  explicit deadline_scope(std::chrono::duration<Rep, Period> d) : deadline_scope(deadline::after(d)) {}
+  [[nodiscard]] explicit deadline_scope(std::chrono::duration<Rep, Period> d)
+      : deadline_scope(deadline::after(d)) {}
   template <class Clock, class Duration>
-  explicit deadline_scope(std::chrono::time_point<Clock, Duration> tp) : deadline_scope(deadline::at(tp)) {}
-  explicit deadline_scope(deadline until) noexcept;
+  [[nodiscard]] explicit deadline_scope(std::chrono::time_point<Clock, Duration> tp)
+      : deadline_scope(deadline::at(tp)) {}
+  [[nodiscard]] explicit deadline_scope(deadline until) noexcept;
   ~deadline_scope();
   deadline_scope(const deadline_scope&) = delete;
   deadline_scope& operator=(const deadline_scope&) = delete;
@@ -35,7 +37,7 @@ class deadline_scope {
 // While one lives, cancellation of the calling fiber is postponed: waits neither end by it nor throw. Nests.
 class cancellation_shield {
  public:
-  cancellation_shield() noexcept;
+  [[nodiscard]] cancellation_shield() noexcept;
   ~cancellation_shield();
   cancellation_shield(const cancellation_shield&) = delete;
   cancellation_shield& operator=(const cancellation_shield&) = delete;
