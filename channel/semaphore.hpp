@@ -1,4 +1,4 @@
-// Counting permits, as std::counting_semaphore and std::binary_semaphore.
+// Counting permits, as std::counting_semaphore and std::binary_semaphore, and a guard for one.
 #pragma once
 
 #include <zsync/channel/queue_wait.hpp>
@@ -62,5 +62,18 @@ class counting_semaphore {
 };
 
 using binary_semaphore = counting_semaphore<1>;
+
+// Acquires a permit, and releases it when it goes, as std::lock_guard does with a lock.
+template <class Semaphore>
+class permit {
+ public:
+  [[nodiscard]] explicit permit(Semaphore& of) : of_(of) { of_.acquire(); }
+  ~permit() { of_.release(); }
+  permit(const permit&) = delete;
+  permit& operator=(const permit&) = delete;
+
+ private:
+  Semaphore& of_;
+};
 
 }  // namespace zsync

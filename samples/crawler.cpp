@@ -27,6 +27,7 @@ class crawler final : public sample {
   // The group ends when the last page has, because each page's fiber spawns those of its links.
   void run(zsync::runtime&) override {
     const auto started = zsync::clock::now();
+    if (!start_.starts_with('/')) start_.insert(0, "/");
     zsync::counting_semaphore<> slots(static_cast<std::ptrdiff_t>(concurrency_));
     zsync::task_group pages;
     slots_ = &slots;
@@ -80,17 +81,10 @@ class crawler final : public sample {
   }
 
   http_page fetch(const std::string& path) {
-    slots_->acquire();
-    const release_at_end slot{*slots_};
+    const zsync::permit slot(*slots_);
     const zsync::deadline_scope in_time(page_timeout_);
     return http_get(site_.host, site_.port, path);
   }
-
-  using semaphore = zsync::counting_semaphore<>;
-  struct release_at_end {
-    semaphore& slots;
-    ~release_at_end() { slots.release(); }
-  };
 
   endpoint site_;
   std::string start_ = "/";
@@ -99,7 +93,7 @@ class crawler final : public sample {
   std::chrono::nanoseconds page_timeout_ = 5s;
   std::chrono::nanoseconds timeout_ = 60s;
 
-  semaphore* slots_ = nullptr;
+  zsync::counting_semaphore<>* slots_ = nullptr;
   zsync::task_group* group_ = nullptr;
   zsync::mutex lock_;
   std::map<std::string, std::string> pages_;  // to what is wrong with them; guarded by lock_

@@ -41,6 +41,23 @@ TEST_CASE("a semaphore lets in as many as it has permits", "[semaphore]") {
   });
 }
 
+TEST_CASE("a permit is given back when its guard goes, by an exception too", "[semaphore]") {
+  over_workers([] {
+    counting_semaphore<> permits(1);
+    {
+      const permit held(permits);
+      CHECK_FALSE(permits.try_acquire());
+    }
+    CHECK_THROWS_AS(
+        [&] {
+          const permit held(permits);
+          throw 1;
+        }(),
+        int);
+    CHECK(permits.try_acquire());
+  });
+}
+
 TEST_CASE("permits go to the longest waiting, as many as are released", "[semaphore]") {
   over_workers([] {
     counting_semaphore<> permits(0);
