@@ -1,13 +1,16 @@
-// Cases of a select (channel/select.hpp): a stream from which a read, or to which a write, would not wait.
+// Cases of a select (channel/select.hpp): a stream or socket from which a read, or to which a write, would
+// not wait.
 #pragma once
 
 #include <zsync/io/kernel.hpp>
+#include <zsync/io/stream.hpp>
 #include <zsync/sched/fiber.hpp>
 #include <zsync/sched/select_case.hpp>
 #include <zsync/sched/spinlock.hpp>
 
 #include <poll.h>
 
+#include <concepts>
 #include <exception>
 #include <functional>
 #include <mutex>
@@ -39,7 +42,7 @@ class ready_case final : public select_case {
       helper_ = fiber<>(spawn_options{.name = "select on a stream"}, [this, &me] {
         std::error_code ec;
         do {
-          events_ == POLLIN ? wait_in(ec) : wait_out(ec);
+          wait_ready(stream_.stream_descriptor(), events_ == POLLIN ? direction::in : direction::out, ec);
         } while (ec == std::errc::timed_out);  // the stream's own timeout is none of the select's
         if (ec != std::errc::operation_canceled) win(me);
       });
@@ -72,12 +75,6 @@ class ready_case final : public select_case {
     hold.unlock();
     schedule(woken);
   }
-  void wait_in(std::error_code& ec) {
-    if constexpr (requires { stream_.wait_readable(ec); }) stream_.wait_readable(ec);
-  }
-  void wait_out(std::error_code& ec) {
-    if constexpr (requires { stream_.wait_writable(ec); }) stream_.wait_writable(ec);
-  }
 
   Stream& stream_;
   const short events_;
@@ -90,11 +87,13 @@ class ready_case final : public select_case {
 
 }  // namespace detail
 
-// Fires when a read of the stream would not wait: bytes, its end, or an error. handler(). In fibers only;
-// elsewhere the select throws std::system_error(operation_not_permitted) when it has to wait.
+// Fires when a read of the stream would not wait: bytes, its end, or an error. Likewise an accept() of a
+// listener, the receipt of a datagram, the next() of a signal_set, unless somebody else takes it first.
+// handler(). In fibers only; elsewhere the select throws std::system_error(operation_not_permitted) when it
+// has to wait. What a buffered_reader has read ahead is not seen.
 template <class Stream, class F>
-requires requires(Stream& s, std::error_code& ec) { s.wait_readable(ec); }
-[[nodiscard]] auto on_readable(Stream& stream, F handler) {
+requires(std::derived_from<Stream, descriptor_owner> && !std::same_as<Stream, write_half>)
+    [[nodiscard]] auto on_readable(Stream& stream, F handler) {
   return detail::ready_case<Stream, F>(stream, POLLIN, std::move(handler));
 }
 

@@ -20,6 +20,11 @@ using detail::descriptor_ptr;
 using detail::set_option;
 using detail::throw_if;
 
+std::string endpoint_text(std::string_view host, std::uint16_t port) {
+  const bool v6 = host.find(':') != host.npos;
+  return (v6 ? "[" + std::string(host) + "]" : std::string(host)) + ":" + std::to_string(port);
+}
+
 }  // namespace
 
 // ---- tcp_stream ----
@@ -37,7 +42,7 @@ tcp_stream tcp_stream::connect(const socket_address& to, std::error_code& ec) {
 tcp_stream tcp_stream::connect(const socket_address& to) {
   std::error_code ec;
   tcp_stream connected = connect(to, ec);
-  throw_if(ec, "connect");
+  if (ec) detail::fail(ec, ("connect " + to.to_string()).c_str());
   return connected;
 }
 
@@ -51,7 +56,7 @@ tcp_stream tcp_stream::connect(std::string_view host, std::uint16_t port, std::e
 tcp_stream tcp_stream::connect(std::string_view host, std::uint16_t port) {
   std::error_code ec;
   tcp_stream connected = connect(host, port, ec);
-  throw_if(ec, "connect");
+  if (ec) detail::fail(ec, ("connect " + endpoint_text(host, port)).c_str());
   return connected;
 }
 
@@ -129,6 +134,17 @@ tcp_listener tcp_listener::bind(const socket_address& to, const listen_options& 
   tcp_listener bound = bind(to, options, ec);
   if (ec) detail::fail(ec, ("bind " + to.to_string()).c_str());
   return bound;
+}
+
+tcp_listener tcp_listener::bind(std::string_view host, std::uint16_t port, const listen_options& options) {
+  std::error_code ec;
+  for (const socket_address& to : resolve(host, std::to_string(port))) {
+    tcp_listener bound = bind(to, options, ec);
+    if (!ec) return bound;
+    // "localhost" may have an IPv6 address on a machine that has none.
+    if (ec != std::errc::address_not_available && ec != std::errc::address_family_not_supported) break;
+  }
+  detail::fail(ec, ("bind " + endpoint_text(host, port)).c_str());
 }
 
 tcp_stream tcp_listener::accept(std::error_code& ec) {

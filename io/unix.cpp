@@ -149,7 +149,7 @@ unix_stream unix_stream::connect(const socket_address& to, std::error_code& ec) 
 unix_stream unix_stream::connect(const socket_address& to) {
   std::error_code ec;
   unix_stream connected = connect(to, ec);
-  throw_if(ec, "connect");
+  if (ec) detail::fail(ec, ("connect " + to.to_string()).c_str());
   return connected;
 }
 unix_stream unix_stream::connect(std::string_view path) { return connect(socket_address::unix_socket(path)); }
@@ -197,7 +197,7 @@ unix_listener unix_listener::bind(const socket_address& to, std::error_code& ec)
 unix_listener unix_listener::bind(std::string_view path) {
   std::error_code ec;
   unix_listener bound = bind(socket_address::unix_socket(path), ec);
-  throw_if(ec, "bind");
+  if (ec) detail::fail(ec, ("bind unix:" + std::string(path)).c_str());
   return bound;
 }
 
@@ -232,7 +232,7 @@ unix_datagram unix_datagram::bind(const socket_address& to, std::error_code& ec)
 unix_datagram unix_datagram::bind(std::string_view path) {
   std::error_code ec;
   unix_datagram bound = bind(socket_address::unix_socket(path), ec);
-  throw_if(ec, "bind");
+  if (ec) detail::fail(ec, ("bind unix:" + std::string(path)).c_str());
   return bound;
 }
 

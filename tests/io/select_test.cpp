@@ -4,6 +4,9 @@
 #include <zsync/channel/channel.hpp>
 #include <zsync/channel/select.hpp>
 #include <zsync/io/on_ready.hpp>
+#include <zsync/io/signal.hpp>
+#include <zsync/io/tcp.hpp>
+#include <zsync/io/udp.hpp>
 #include <zsync/io/unix.hpp>
 #include <zsync/sched/loop.hpp>
 #include <zsync/sched/this_fiber.hpp>
@@ -11,6 +14,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <optional>
 
 namespace {
@@ -47,6 +51,35 @@ TEST_CASE("a select waits for a socket as for anything else", "[io][select]") {
     CHECK(select(on_readable(near, [] {}), otherwise([] {})) == 1);
     far.close();
     CHECK(look(10s) == 0);  // the end can be read
+  });
+}
+
+TEST_CASE("a select waits for connections, datagrams and signals", "[io][select]") {
+  test::in_fiber([] {
+    auto listener = tcp_listener::bind("localhost", 0);
+    auto datagrams = udp_socket::bind(socket_address::parse("127.0.0.1:0"));
+    signal_set signals{SIGUSR1};
+    const auto look = [&](std::chrono::nanoseconds d) {
+      return select(on_readable(listener, [] {}), on_readable(datagrams, [] {}), on_readable(signals, [] {}),
+                    after(d, [] {}));
+    };
+    CHECK(look(2ms) == 3);
+    auto client = spawn([&] {
+      this_fiber::sleep_for(2ms);
+      return tcp_stream::connect(listener.local_address());
+    });
+    CHECK(look(10s) == 0);
+    auto accepted = listener.accept();  // takes what was announced
+    client.join();
+    udp_socket::bind(socket_address::parse("127.0.0.1:0")).send_to("x", datagrams.local_address());
+    CHECK(look(10s) == 1);
+    socket_address from;
+    char got[10] = {};
+    CHECK(datagrams.recv_from(got, from) == 1);
+    ::kill(::getpid(), SIGUSR1);
+    CHECK(look(10s) == 2);
+    CHECK(signals.next() == SIGUSR1);
+    CHECK(look(2ms) == 3);
   });
 }
 

@@ -267,6 +267,32 @@ TEST_CASE("the options of connections and listeners reach the kernel", "[tcp]") 
   });
 }
 
+TEST_CASE("what cannot be bound or connected to is named", "[tcp]") {
+  const auto says = [](const std::string& text) {
+    return Catch::Predicate<std::system_error>(
+        [text](const std::system_error& e) { return std::string(e.what()).starts_with(text); }, text);
+  };
+  zsync::run([&] {
+    auto listener = zsync::tcp_listener::bind("127.0.0.1", 0);
+    const std::uint16_t port = listener.local_address().port();
+    const std::string where = "127.0.0.1:" + std::to_string(port);
+    CHECK_THROWS_MATCHES(zsync::tcp_listener::bind("127.0.0.1", port), std::system_error,
+                         says("bind " + where + ": Address already in use"));
+    CHECK_THROWS_MATCHES(zsync::tcp_listener::bind("nobody.invalid", 0), std::system_error,
+                         says("resolve nobody.invalid: "));
+    listener.close();
+    CHECK_THROWS_MATCHES(zsync::tcp_stream::connect("127.0.0.1", port), std::system_error,
+                         says("connect " + where + ": Connection refused"));
+    CHECK_THROWS_MATCHES(zsync::tcp_stream::connect(zsync::socket_address::parse(where)), std::system_error,
+                         says("connect " + where + ": "));
+    CHECK_THROWS_MATCHES(zsync::tcp_stream::connect("::1", 1), std::system_error, says("connect [::1]:1: "));
+    CHECK_THROWS_MATCHES(zsync::unix_stream::connect("/nowhere/socket"), std::system_error,
+                         says("connect unix:/nowhere/socket: "));
+    CHECK_THROWS_MATCHES(zsync::unix_listener::bind("/nowhere/socket"), std::system_error,
+                         says("bind unix:/nowhere/socket: "));
+  });
+}
+
 TEST_CASE("a vectored read fills one buffer after the other", "[tcp]") {
   matrix([](const zsync::runtime_options& options) {
     zsync::run(
