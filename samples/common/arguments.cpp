@@ -25,10 +25,11 @@ std::optional<Number> number(std::string_view text) {
   return value;
 }
 
-// Splits "64KiB" into its digits and its unit.
+// Splits "64KiB", or "64 KiB", into its digits and its unit.
 std::pair<std::string_view, std::string_view> split_unit(std::string_view text) {
   const std::size_t digits = std::min(text.find_first_not_of("0123456789.+-"), text.size());
-  return {text.substr(0, digits), text.substr(digits)};
+  const std::size_t unit = std::min(text.find_first_not_of(' ', digits), text.size());
+  return {text.substr(0, digits), text.substr(unit)};
 }
 
 [[noreturn]] void refuse(const std::string& name, const std::string& text, const std::string& why) {
