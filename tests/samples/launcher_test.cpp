@@ -108,6 +108,13 @@ TEST_CASE("only backends that are built in are offered", "[launcher]") {
   check_refused({"demo", "--backend", "select"}, "'select' is none of " + offered + ";");
 }
 
+TEST_CASE("what help shows as a default can be given as such", "[launcher]") {
+  const child_result given = zsync_run({"port-scan", "localhost", "--first", "1", "--last", "1", "--timeout",
+                                        "1.00 s", "--stack-size", "256 KiB"});
+  CHECK(given.err.find("is not") == std::string::npos);
+  CHECK(given.exit_code == 0);
+}
+
 TEST_CASE("kv-server's help names the commands that it understands", "[launcher][kv-server]") {
   const std::string help = zsync_run({"kv-server", "--help"}).out;
   for (const char* command : {" append ", " get ", " incrby ", " set\n"})
