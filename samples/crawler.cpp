@@ -27,7 +27,7 @@ class crawler final : public sample {
   // The group ends when the last page has, because each page's fiber spawns those of its links.
   void run(zsync::runtime&) override {
     const auto started = zsync::clock::now();
-    if (!start_.starts_with('/')) start_.insert(0, "/");
+    if (!start_.starts_with('/')) start_.insert(start_.begin(), '/');
     zsync::counting_semaphore<> slots(static_cast<std::ptrdiff_t>(concurrency_));
     zsync::task_group pages;
     slots_ = &slots;
