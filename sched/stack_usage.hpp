@@ -9,7 +9,7 @@ namespace zsync {
 
 // Of all fibers spawned by one place with stacks of one size that have ended so far.
 struct stack_usage {
-  std::string site;  // as far as the program's dynamic symbols name it (link it with -rdynamic)
+  std::string site;  // as far as the symbols of the program name it
   const void* spawned_at = nullptr;
   std::size_t stack_size = 0;   // bytes
   std::size_t touched_max = 0;  // bytes, to a page: the most that one of them touched
