@@ -98,6 +98,20 @@ const void* stack_pointer_of_interrupted([[maybe_unused]] const void* context) n
 #endif
 }
 
+// Not instrumented, as the next.
+__attribute__((no_sanitize("address", "thread", "undefined"))) stack_position position_of_waiting(
+    stack_position chooser, const void* object) noexcept {
+  auto frame = reinterpret_cast<std::uintptr_t>(chooser.frame);
+  const auto end = reinterpret_cast<std::uintptr_t>(object);
+  for (;;) {
+    if (frame == 0 || frame >= end || frame % sizeof(void*) != 0) return chooser;
+    const std::uintptr_t caller = *reinterpret_cast<const std::uintptr_t*>(frame);
+    if (caller >= end) return {nullptr, reinterpret_cast<const void*>(frame)};
+    if (caller <= frame) return chooser;
+    frame = caller;
+  }
+}
+
 // Not instrumented: it reads frames of functions that a checker takes to be somebody else's.
 __attribute__((no_sanitize("address", "thread", "undefined"))) std::size_t walk_frames(
     stack_position from, const void* low, const void* high, const void** frames, std::size_t limit) noexcept {

@@ -27,6 +27,9 @@ inline stack_position position_here() noexcept { return {nullptr, __builtin_fram
 // Its stack pointer; nullptr where that is not known.
 const void* stack_pointer_of_interrupted(const void* context) noexcept;
 
+// Of who waits with `object` on his stack and chooses, as the caller does, who runs next: where that begins.
+stack_position position_of_waiting(stack_position chooser, const void* object) noexcept;
+
 // Writes up to `limit` code addresses to `frames`, the innermost first; how many. Reads nothing outside
 // [low, high), so what it finds may be cut short, but is never a fault. From a signal handler too.
 std::size_t walk_frames(stack_position from, const void* low, const void* high, const void** frames,

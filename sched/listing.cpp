@@ -45,7 +45,8 @@ void worker::describe(const fiber_control& f, worker_listing& into) const {
     r.details = describe_wait(*f.waiting_in);
   }
   const void* frames[frames_max];
-  const stack_position at = &f == current_ ? position_here() : position_of_parked(f.context);
+  stack_position at = &f == current_ ? position_here() : position_of_parked(f.context);
+  if (&f == current_ && waiting) at = position_of_waiting(at, f.waiting_in);
   const std::size_t found = walk_frames(at, f.memory.bottom, f.memory.top, frames, frames_max);
   r.frames_begin = into.frames.size();
   r.frames_end = r.frames_begin + found;

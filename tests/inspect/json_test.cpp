@@ -77,6 +77,8 @@ TEST_CASE("a dump as JSON is valid whatever fibers are called", "[inspect]") {
     CHECK(
         python(json, "all(one['wait']['for'] == 'park' and len(one['stack']) > 3 for one in d['fibers'])") ==
         "True");
+    // Not of who looks, on the stack of the one that waited last.
+    CHECK(python(json, "any('list_fibers' in one for f in d['fibers'] for one in f['stack'])") == "False");
     // As text, a name stays on its line.
     CHECK(dump_of(own, zsync::dump_format::text).find("'line\\x0afeed\\x01\\x7f\\x00nul'") !=
           std::string::npos);
