@@ -343,6 +343,26 @@ TEST_CASE("a move that throws while a waiting sender's message fills the gap is 
   });
 }
 
+TEST_CASE("a waiting message whose move throws does not hold up the one behind it", "[channel]") {
+  run(
+      [] {
+        auto [tx, rx] = channel<fragile>(1);
+        REQUIRE(tx.send(fragile(1)));
+        std::vector<fiber<bool>> producers;
+        for (int i = 2; i < 4; ++i) {
+          producers.push_back(spawn([tx = tx, i] { return tx.send(fragile(i)); }));
+          let_others_wait();
+        }
+        fragile::moves_left = 1;  // the receiver's own succeeds, the one that refills throws
+        CHECK(rx.recv()->value == 1);
+        CHECK(rx.size() == 1);
+        CHECK(rx.recv()->value == 3);
+        CHECK(rx.recv()->value == 2);
+        for (auto& producer : producers) CHECK(producer.join());
+      },
+      {.workers = 1});
+}
+
 TEST_CASE("an assignment that throws in try_recv leaves the message in the channel", "[channel]") {
   auto [tx, rx] = channel<fragile>(1);
   REQUIRE(tx.send(fragile(1)));

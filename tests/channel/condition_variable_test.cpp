@@ -3,6 +3,7 @@
 
 #include <zsync/channel/condition_variable.hpp>
 #include <zsync/channel/condition_variable_any.hpp>
+#include <zsync/channel/semaphore.hpp>
 #include <zsync/channel/timed_mutex.hpp>
 #include <zsync/sched/scope.hpp>
 
@@ -267,6 +268,44 @@ TEST_CASE("a wait whose lock cannot be unlocked throws that, and leaves nothing 
 
     std::unique_lock lock(guard);
     CHECK(changed.wait_for(lock, 1ms) == cv_status::timeout);
+  });
+}
+
+TEST_CASE("a deadline scope holds on after a wait for a condition with any lock", "[condition_variable]") {
+  over_workers([] {
+    condition_variable_any changed;
+    timed_mutex guard;
+    std::unique_lock lock(guard);
+    const deadline_scope expired(0s);
+    CHECK_THROWS_AS(changed.wait(lock), std::system_error);
+    CHECK(lock.owns_lock());
+    CHECK_THROWS_AS(this_fiber::sleep_for(1h), std::system_error);
+  });
+}
+
+// A lock whose locking is a cancellation point.
+struct permit {
+  binary_semaphore free{1};
+  void lock() { free.acquire(); }
+  void unlock() { free.release(); }
+};
+
+TEST_CASE("a cancelled wait takes any lock back, though locking it could be cancelled",
+          "[condition_variable]") {
+  over_workers([] {
+    condition_variable_any changed;
+    permit guard;
+    fiber waits([&] {
+      const std::lock_guard hold(guard);
+      changed.wait(guard);
+    });
+    let_others_wait();
+    guard.lock();
+    waits.cancel();
+    let_others_wait();  // for the lock, now
+    guard.unlock();
+    CHECK_THROWS_AS(waits.join(), cancelled);
+    CHECK(guard.free.try_acquire());
   });
 }
 

@@ -173,6 +173,10 @@ TEST_CASE("a packaged task gives its result to its future", "[future]") {
     CHECK_THROWS_AS(h.get(), std::runtime_error);
     auto unused = packaged_task<int()>([] { return 1; }).get_future();
     CHECK(code_of([&] { unused.get(); }) == std::future_errc::broken_promise);
+    packaged_task<int()> not_called([] { return 1; });
+    auto given_up = not_called.get_future();
+    not_called.reset();
+    CHECK(code_of([&] { given_up.get(); }) == std::future_errc::broken_promise);
     CHECK_FALSE(packaged_task<int()>().valid());
   });
 }

@@ -59,6 +59,23 @@ TEST_CASE("a select waits until a case can go on", "[select]") {
   });
 }
 
+TEST_CASE("a select that waits to send to a full channel is served by the next receive", "[select]") {
+  over_workers([] {
+    auto [tx, rx] = channel<int>(1);
+    tx.send(1);
+    auto producer = spawn([tx = tx] {
+      bool sent = false;
+      select(on_send(tx, 2, [&] { sent = true; }));
+      return sent;
+    });
+    let_others_wait();
+    CHECK(rx.recv() == 1);
+    CHECK(rx.size() == 1);
+    CHECK(producer.join());
+    CHECK(rx.recv() == 2);
+  });
+}
+
 TEST_CASE("a case that did not fire leaves its message untouched", "[select]") {
   over_workers([] {
     auto [tx, rx] = channel<std::unique_ptr<int>>(0);

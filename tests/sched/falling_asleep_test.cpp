@@ -73,6 +73,7 @@ TEST_CASE("whatever comes from outside while the worker falls asleep runs at onc
         [&] { own.post([&] { came = true; }); },
         [&] { own.spawn({.worker = 0}, [&] { came = true; }).detach(); },
         [&] { wake_other.wake(); },
+        [&] { own.call_after(0ns, [&] { came = true; }).detach(); },
     };
     for (const auto& event : events) {
       for (int look = 1; look <= 4; ++look) {
