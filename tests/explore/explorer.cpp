@@ -32,8 +32,8 @@ class explorer {
     if (count > threads_max) throw std::logic_error("a scenario of too many threads");
     for (std::size_t i = 1; i < count; ++i) {
       // What was set up happened before; each has a time of its own from here on.
-      states_[i].now = states_[0].now;
-      ++states_[i].now.at[i];
+      clocks_[i] = clocks_[0];
+      ++clocks_[i].at[i];
       threads_[i] = context::fiber([this, body = std::move(s.threads[i - 1])](context::fiber&& root) mutable {
         root_ = std::move(root);
         std::exchange(body, nullptr)();  // what it has goes here, as one of its steps
@@ -42,7 +42,7 @@ class explorer {
       });
       finished_[i] = false;
     }
-    ++states_[0].now.at[0];
+    ++clocks_[0].at[0];
     while (const std::size_t next = pick(count)) {
       current_ = next;
       threads_[next] = std::move(threads_[next]).resume();
@@ -55,7 +55,7 @@ class explorer {
     for (std::size_t i = 1; i < count; ++i) {
       if (!finished_[i] && failure_.empty()) fail("a thread waits for ever");
       if (finished_[i]) {
-        states_[0].now.join(states_[i].now);
+        clocks_[0].join(clocks_[i]);
       } else {
         new context::fiber(std::move(threads_[i]));  // cannot be unwound through what throws nothing
       }
@@ -82,8 +82,7 @@ class explorer {
     if (failure_.empty()) failure_ = why;
   }
 
-  std::array<thread_state, threads_max> states_{};
-  vector_clock sequential_;
+  std::array<vector_clock, threads_max> clocks_{};
   std::size_t current_ = 0;
   std::string failure_;
 
@@ -112,23 +111,22 @@ explorer* running = nullptr;
 }  // namespace
 
 std::size_t me() noexcept { return running->current_; }
-thread_state& state() noexcept { return running->states_[running->current_]; }
-vector_clock& sequential() noexcept { return running->sequential_; }
+vector_clock& now() noexcept { return running->clocks_[running->current_]; }
 void point() noexcept { running->point(); }
 std::size_t draw(std::size_t below) noexcept { return running->draw(below); }
 void race(const char* what) noexcept { running->fail(std::string("a race: ") + what); }
-bool happened(std::size_t thread, std::uint32_t time) noexcept { return state().now.at[thread] >= time; }
+bool happened(std::size_t thread, std::uint32_t time) noexcept { return now().at[thread] >= time; }
 void fail(const std::string& why) noexcept { running->fail(why); }
 
 void gate::open() noexcept {
   point();
-  ++state().now.at[me()];
-  opened_.join(state().now);
+  ++now().at[me()];
+  opened_.join(now());
   ++count_;
 }
 void gate::wait() noexcept {
   running->wait_for(count_);
-  state().now.join(opened_);
+  now().join(opened_);
 }
 
 void run(std::uint64_t seeds, const std::function<scenario()>& make) {

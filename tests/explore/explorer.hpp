@@ -31,18 +31,11 @@ struct vector_clock {
   }
 };
 
-struct thread_state {
-  vector_clock now;             // what happened before the next step
-  vector_clock fenced_release;  // `now` at the last release fence
-  vector_clock fenced_acquire;  // of relaxed loads, for an acquire fence
-};
-
 // ---- for the types below ----
 
-std::size_t me() noexcept;            // the thread that runs
-thread_state& state() noexcept;       // its
-vector_clock& sequential() noexcept;  // of sequentially consistent fences
-void point() noexcept;                // others may run here
+std::size_t me() noexcept;     // the thread that runs
+vector_clock& now() noexcept;  // what happened before its next step
+void point() noexcept;         // others may run here
 std::size_t draw(std::size_t below) noexcept;
 void race(const char* what) noexcept;
 bool happened(std::size_t thread, std::uint32_t time) noexcept;  // before what runs now
@@ -90,7 +83,7 @@ class atomic {
  public:
   atomic() noexcept : atomic(T{}) {}
   atomic(T first) noexcept {  // NOLINT: as std::atomic
-    stores_.push_back({first, state().now, me(), state().now.at[me()]});
+    stores_.push_back({first, now(), me(), now().at[me()]});
   }
   atomic(const atomic&) = delete;
   atomic& operator=(const atomic&) = delete;
@@ -177,17 +170,16 @@ class atomic {
 
   T take(std::size_t i, std::memory_order order) const noexcept {
     seen_[me()] = std::max(seen_[me()], i);
-    (acquires(order) ? state().now : state().fenced_acquire).join(stores_[i].released);
+    if (acquires(order)) now().join(stores_[i].released);
     return stores_[i].value;
   }
 
   // `continued`: of the release sequence that a read-modify-write goes on with.
   void put(T value, std::memory_order order, const vector_clock* continued) noexcept {
-    thread_state& s = state();
-    ++s.now.at[me()];
-    vector_clock released = releases(order) ? s.now : s.fenced_release;
+    ++now().at[me()];
+    vector_clock released = releases(order) ? now() : vector_clock{};
     if (continued != nullptr) released.join(*continued);
-    stores_.push_back({value, released, me(), s.now.at[me()]});
+    stores_.push_back({value, released, me(), now().at[me()]});
     seen_[me()] = stores_.size() - 1;
     if (order == std::memory_order_seq_cst) last_sequential_ = stores_.size() - 1;
   }
@@ -207,17 +199,6 @@ class atomic {
   std::size_t last_sequential_ = 0;
 };
 
-inline void fence(std::memory_order order) noexcept {
-  point();
-  thread_state& s = state();
-  if (acquires(order)) s.now.join(s.fenced_acquire);
-  if (order == std::memory_order_seq_cst) {
-    s.now.join(sequential());
-    sequential().join(s.now);
-  }
-  if (releases(order)) s.fenced_release = s.now;
-}
-
 // A variable that is not atomic: whoever uses it at the same time as a writer has a race.
 template <class T>
 class plain {
@@ -233,8 +214,8 @@ class plain {
   plain& operator=(const plain& other) noexcept { return *this = static_cast<T>(other); }
   operator T() const noexcept {  // NOLINT: as a T
     if (!happened(writer_, written_)) race("a read beside a write");
-    ++state().now.at[me()];
-    read_[me()] = state().now.at[me()];
+    ++now().at[me()];
+    read_[me()] = now().at[me()];
     return value_;
   }
   T operator->() const noexcept { return *this; }
@@ -245,9 +226,9 @@ class plain {
     for (std::size_t i = 0; i < threads_max; ++i) {
       if (!happened(i, read_[i])) race("a write beside a read");
     }
-    ++state().now.at[me()];
+    ++now().at[me()];
     writer_ = me();
-    written_ = state().now.at[me()];
+    written_ = now().at[me()];
   }
 
   T value_{};

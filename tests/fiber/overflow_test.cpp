@@ -16,7 +16,7 @@
 #include <cstring>
 
 namespace test = zsync::test;
-using Catch::Matchers::Contains;
+using Catch::Contains;
 
 namespace {
 

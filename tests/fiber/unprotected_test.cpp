@@ -25,6 +25,6 @@ TEST_CASE("a stack pointer that has left its stack is an overflow wherever it po
     zsync::runtime own({.workers = 1, .stack_size = 16 * 1024});
     own.spawn({.name = "far"}, [] { return touch_far_below(); }).join();
   });
-  CHECK_THAT(ended.err, Catch::Matchers::Contains("zsync: stack overflow in fiber 1 'far'"));
+  CHECK_THAT(ended.err, Catch::Contains("zsync: stack overflow in fiber 1 'far'"));
   CHECK(ended.signal == SIGSEGV);
 }

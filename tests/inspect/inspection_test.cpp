@@ -18,7 +18,7 @@
 #include <vector>
 
 namespace test = zsync::test;
-using Catch::Matchers::Contains;
+using Catch::Contains;
 
 namespace {
 

@@ -39,7 +39,7 @@ TEST_CASE("help is --help, of the whole or of a sample, and --version names what
   CHECK(of_one.out == zsync_run({"echo-server", "--help"}).out);
   const child_result version = zsync_run({"--version"});
   CHECK(version.exit_code == 0);
-  CHECK_THAT(version.out, Catch::Matchers::StartsWith("zsync 0."));
+  CHECK_THAT(version.out, Catch::StartsWith("zsync 0."));
   for (const char* part :
        {"\n  backends   ", "epoll", "\n  compiler   ", "\n  libraries  Boost.Context 1."}) {
     CHECK_THAT(version.out, Catch::Contains(part));

@@ -17,7 +17,7 @@
 #include <vector>
 
 namespace test = zsync::test;
-using Catch::Matchers::Contains;
+using Catch::Contains;
 using namespace std::chrono_literals;
 
 namespace {

@@ -15,7 +15,7 @@
 #include <functional>
 
 namespace test = zsync::test;
-using Catch::Matchers::Contains;
+using Catch::Contains;
 using namespace std::chrono_literals;
 
 namespace {

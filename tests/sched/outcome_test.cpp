@@ -172,7 +172,7 @@ TEST_CASE("fibers for which there are no stacks fail in their joins, drop what t
   });
   INFO(result.err);
   CHECK(result.exit_code == 0);
-  CHECK_THAT(result.err, Catch::Matchers::Equals("dropped all both dropped all both dropped all both "));
+  CHECK_THAT(result.err, Catch::Equals("dropped all both dropped all both dropped all both "));
 }
 
 TEST_CASE("closures and results are aligned as they ask", "[outcome]") {

@@ -16,7 +16,7 @@
 #include <thread>
 
 namespace test = zsync::test;
-using Catch::Matchers::Contains;
+using Catch::Contains;
 using namespace std::chrono_literals;
 
 namespace {

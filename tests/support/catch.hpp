@@ -7,6 +7,15 @@
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 using Catch::Approx;
+
+// By the names that version 2 has; version 3 has a Contains of its own in Matchers, for ranges.
+namespace Catch {
+inline auto Contains(const std::string& text) { return Matchers::ContainsSubstring(text); }
+using Matchers::EndsWith;
+using Matchers::Equals;
+using Matchers::Predicate;
+using Matchers::StartsWith;
+}  // namespace Catch
 #else
 #include <catch2/catch.hpp>
 #endif
