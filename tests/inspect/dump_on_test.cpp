@@ -3,6 +3,7 @@
 #include "support/descriptors.hpp"
 #include "support/subprocess.hpp"
 
+#include <zsync/fiber/sanitizer.hpp>
 #include <zsync/sched/dump_on.hpp>
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/this_fiber.hpp>
@@ -62,6 +63,7 @@ TEST_CASE("a dump by signal tells all runtimes, and gives the signal back", "[in
   CHECK(test::leaked_descriptors(before, test::open_descriptors()) == "");
 }
 
+#if !defined(ZSYNC_TSAN)  // which keeps a signal of the process's own until its next call of libc
 TEST_CASE("a forked child ends by a signal that writes a dump in its parent", "[inspect]") {
   const auto result = test::run_in_child([] {
     const zsync::dump_on quit(SIGQUIT);
@@ -77,6 +79,7 @@ TEST_CASE("a forked child ends by a signal that writes a dump in its parent", "[
   CHECK(result.exit_code == 0);
   CHECK(result.err.empty());
 }
+#endif
 
 TEST_CASE("signals that come while a dump by signal begins and ends harm nobody", "[inspect]") {
   std::signal(SIGUSR2, [](int) {});
