@@ -136,15 +136,24 @@ tcp_listener tcp_listener::bind(const socket_address& to, const listen_options& 
   return bound;
 }
 
-tcp_listener tcp_listener::bind(std::string_view host, std::uint16_t port, const listen_options& options) {
-  std::error_code ec;
-  for (const socket_address& to : resolve(host, std::to_string(port))) {
+tcp_listener tcp_listener::bind(std::string_view host, std::uint16_t port, const listen_options& options,
+                                std::error_code& ec) {
+  const std::vector<socket_address> addresses = resolve(host, std::to_string(port), {}, ec);
+  if (ec) return {};
+  for (const socket_address& to : addresses) {
     tcp_listener bound = bind(to, options, ec);
     if (!ec) return bound;
     // "localhost" may have an IPv6 address on a machine that has none.
     if (ec != std::errc::address_not_available && ec != std::errc::address_family_not_supported) break;
   }
-  detail::fail(ec, ("bind " + endpoint_text(host, port)).c_str());
+  return {};
+}
+
+tcp_listener tcp_listener::bind(std::string_view host, std::uint16_t port, const listen_options& options) {
+  std::error_code ec;
+  tcp_listener bound = bind(host, port, options, ec);
+  if (ec) detail::fail(ec, ("bind " + endpoint_text(host, port)).c_str());
+  return bound;
 }
 
 tcp_stream tcp_listener::accept(std::error_code& ec) {

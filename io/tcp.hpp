@@ -77,6 +77,11 @@ class tcp_listener : public descriptor_owner, public socket_calls<tcp_listener> 
   static tcp_listener bind(const socket_address& to, std::error_code& ec) { return bind(to, {}, ec); }
   // To the first address of a host that this machine has; a name is looked up, which may wait.
   static tcp_listener bind(std::string_view host, std::uint16_t port, const listen_options& options = {});
+  static tcp_listener bind(std::string_view host, std::uint16_t port, const listen_options& options,
+                           std::error_code& ec);
+  static tcp_listener bind(std::string_view host, std::uint16_t port, std::error_code& ec) {
+    return bind(host, port, {}, ec);
+  }
 
   // Waits for a connection. Out of descriptors or memory it says so (errc::too_many_files_open and its like),
   // and the next call waits a little first, longer each time, so that a loop around it does not spin.

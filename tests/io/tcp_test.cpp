@@ -279,7 +279,14 @@ TEST_CASE("what cannot be bound or connected to is named", "[tcp]") {
     CHECK_THROWS_MATCHES(zsync::tcp_listener::bind("127.0.0.1", port), std::system_error,
                          says("bind " + where + ": Address already in use"));
     CHECK_THROWS_MATCHES(zsync::tcp_listener::bind("nobody.invalid", 0), std::system_error,
-                         says("resolve nobody.invalid: "));
+                         says("bind nobody.invalid:0: "));
+    std::error_code ec;
+    CHECK_FALSE(zsync::tcp_listener::bind("127.0.0.1", port, ec).is_open());
+    CHECK(ec == std::errc::address_in_use);
+    CHECK_FALSE(zsync::tcp_listener::bind("nobody.invalid", 0, {}, ec).is_open());
+    CHECK((ec && ec != std::errc::address_in_use));
+    CHECK(zsync::tcp_listener::bind("127.0.0.1", 0, ec).is_open());
+    CHECK_FALSE(ec);
     listener.close();
     CHECK_THROWS_MATCHES(zsync::tcp_stream::connect("127.0.0.1", port), std::system_error,
                          says("connect " + where + ": Connection refused"));

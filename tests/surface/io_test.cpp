@@ -81,6 +81,10 @@ static_assert(requires(zsync::tcp_listener & l, const zsync::socket_address& a, 
   requires same<decltype(zsync::tcp_listener::bind(a)), zsync::tcp_listener>;
   zsync::tcp_listener::bind(
       a, zsync::listen_options{.backlog = 8, .reuse_address = true, .reuse_port = true, .v6_only = true});
+  requires same<decltype(zsync::tcp_listener::bind("host", 80)), zsync::tcp_listener>;
+  requires same<decltype(zsync::tcp_listener::bind("host", 80, ec)), zsync::tcp_listener>;
+  requires same<decltype(zsync::tcp_listener::bind("host", 80, zsync::listen_options{}, ec)),
+                zsync::tcp_listener>;
   requires same<decltype(l.accept()), zsync::tcp_stream> && same<decltype(l.accept(ec)), zsync::tcp_stream>;
   l.close();
 });
