@@ -1,10 +1,10 @@
 #include <zsync/io/sim/abort_notice.hpp>
 
+#include <zsync/fiber/backtrace.hpp>
+
 #include <unistd.h>
 
-#include <array>
 #include <csignal>
-#include <cstdio>
 #include <mutex>
 
 namespace zsync::detail::simulated {
@@ -23,12 +23,8 @@ struct sigaction before {
 
 void say(int signal) {
   if (here.runs) {
-    std::array<char, 120> text{};
-    const auto seed = static_cast<unsigned long long>(here.seed);
-    const int n = std::snprintf(
-        text.data(), text.size(),
-        "zsync: the simulation aborts with seed %llu; ZSYNC_SIM_SEED=%llu repeats it\n", seed, seed);
-    static_cast<void>(!::write(STDERR_FILENO, text.data(), static_cast<std::size_t>(n)));
+    signal_safe_text(STDERR_FILENO) << "zsync: the simulation aborts with seed " << here.seed
+                                    << "; ZSYNC_SIM_SEED=" << here.seed << " repeats it\n";
     here.runs = false;
   }
   // Blocked until this returns; then it is delivered to whom it was meant for.
