@@ -16,7 +16,7 @@ namespace zsync {
 namespace detail {
 
 // Resumes the coroutine where the result is set, as part of setting it; like then()'s functions, what follows
-// should be short. A coroutine that is destroyed while it awaits is not resumed.
+// should be short.
 template <class Future>
 class future_awaiter final : public continuation {
  public:
@@ -72,7 +72,9 @@ class future_promise<void> : public future_promise_base<void> {
 
 }  // namespace detail
 
-// The future is used up, as by get().
+// The future is used up, as by get(). The coroutine goes on in whoever sets the result. It may be destroyed
+// while it awaits, and then is not resumed, but only when no other thread may set the result meanwhile: one
+// that has begun to, resumes what is being destroyed.
 template <class T>
 auto operator co_await(future<T>&& awaited) {
   return detail::future_awaiter<future<T>>(std::move(awaited));
