@@ -63,7 +63,9 @@ class counting_semaphore {
 
 using binary_semaphore = counting_semaphore<1>;
 
-// Acquires a permit, and releases it when it goes, as std::lock_guard does with a lock.
+// Acquires a permit, and releases it when it goes, as std::lock_guard does with a lock. The constructor waits
+// for one, and throws what acquire() throws: `cancelled`, or the end of a deadline scope; then there is no
+// permit to be released. For one fiber or thread; many of them may hold one of the same semaphore.
 template <class Semaphore>
 class permit {
  public:
