@@ -63,6 +63,8 @@ class ready_case final : public select_case {
   }
   void clean_up() noexcept override { helper_ = {}; }  // cancels it, and waits for its end
   void run() override { std::invoke(handler_); }
+  // On null: a dump would look into the descriptor, which the select does not keep open. The helper's own
+  // wait does, and is told of beside it.
   wait_subject subject() const noexcept override {
     return {events_ == POLLIN ? wait_kind::io_read : wait_kind::io_write, nullptr};
   }

@@ -32,19 +32,20 @@
 
 namespace zsync::detail {
 
-// Why a fiber waits: for dumps, deadlock reports and traces.
+// Why a fiber waits: for dumps, deadlock reports and traces. Those cast `on` of a wait to what is named here,
+// unless it is null; where nothing is named it is but an address.
 enum class wait_kind : std::uint8_t {
   sleep,
   park,
-  join,
-  group,
+  join,   // on a task
+  group,  // on a task_group
   blocking,
-  channel_send,
-  channel_receive,
-  select,
+  channel_send,     // on a channel_figures
+  channel_receive,  // on a channel_figures
+  select,           // on a selection, of channel/select.cpp
   future,
-  mutex,
-  shared_mutex,
+  mutex,         // on a lock_word
+  shared_mutex,  // on a shared_lock_state
   condition,
   semaphore,
   latch,
@@ -52,7 +53,7 @@ enum class wait_kind : std::uint8_t {
   once,
   event,
   wait_group,
-  io_read,
+  io_read,  // on a descriptor, as the four below
   io_write,
   io_accept,
   io_connect,
