@@ -43,7 +43,9 @@ class tcp_server : public sample {
 zsync::tcp_stream accept_next(zsync::tcp_listener& listener);
 
 // Accepts until it is cancelled; `serve` gets each connection in a fiber of its own. The fibers have ended
-// when it returns.
+// when it returns. Throws what leaves `serve` other than a std::system_error, and
+// std::system_error(not_enough_memory) if there is no stack for a fiber: then all end, rather than that none
+// is served any more.
 template <class Serve>
 void accept_all(zsync::tcp_listener& listener, connection_figures& figures, const Serve& serve) {
   const auto live = [&](zsync::tcp_stream peer) {
@@ -54,14 +56,18 @@ void accept_all(zsync::tcp_listener& listener, connection_figures& figures, cons
     }
     ++figures.ended;  // not if it was cancelled
   };
-  zsync::task_group connections;
-  for (;;) {
-    zsync::tcp_stream peer = accept_next(listener);
-    ++figures.accepted;
-    std::error_code none_of_tcp;  // as of a unix socket
-    peer.set_nodelay(true, none_of_tcp);
-    connections.spawn(live, std::move(peer));
-  }
+  zsync::task_group all;
+  // Of the same group, so that it ends with a connection that fails.
+  all.spawn([&] {
+    for (;;) {
+      zsync::tcp_stream peer = accept_next(listener);
+      ++figures.accepted;
+      std::error_code none_of_tcp;  // as of a unix socket
+      peer.set_nodelay(true, none_of_tcp);
+      all.spawn(live, std::move(peer));
+    }
+  });
+  all.wait();
 }
 
 }  // namespace samples

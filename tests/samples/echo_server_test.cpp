@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <string>
+#include <vector>
 
 using namespace zsync::test;
 
@@ -55,6 +57,27 @@ TEST_CASE("echo-server ends with its summary on SIGTERM, and tells what was open
     CHECK_THAT(ended.out, Catch::Contains("1 open\n"));
     CHECK_THAT(ended.out, Catch::Contains("switches"));
   });
+}
+
+TEST_CASE("echo-server that has no stack for one more connection says so and ends", "[echo-server]") {
+  if (sanitized) return;  // they need more address space than they are given here
+  background_program server(
+      {"bash", "-c",
+       std::string("ulimit -v 3000000; exec ") + ZSYNC_RUN +
+           " echo-server --workers 1 --backend epoll --stack-size 256M --listen 127.0.0.1:0"});
+  const std::string announcement = "listening on ";
+  const std::string said = server.wait_for("\n");
+  REQUIRE_THAT(said, Catch::StartsWith(announcement));
+  const std::string address = said.substr(announcement.size(), said.find('\n') - announcement.size());
+  std::vector<std::unique_ptr<background_program>> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(
+        std::make_unique<background_program>(std::vector<std::string>{"socat", "-u", "TCP:" + address, "-"}));
+  }
+  const child_result ended = server.finish(std::chrono::seconds{30});
+  CHECK_FALSE(ended.timed_out);
+  CHECK(ended.exit_code == 1);
+  CHECK_THAT(ended.out, Catch::Contains("zsync-run: echo-server: no stack for another fiber"));
 }
 
 TEST_CASE("200 connections are busy at once", "[echo-server]") {
