@@ -29,6 +29,11 @@ std::string count_text(std::uint64_t count, const char* of) {
   return count_text(count) + ' ' + of + (count == 1 ? "" : "s");
 }
 
+std::string rate_text(std::uint64_t before, std::uint64_t now, double seconds) {
+  if (now < before) return "-";
+  return count_text(static_cast<std::uint64_t>(static_cast<double>(now - before) / seconds + 0.5)) + "/s";
+}
+
 std::string duration_text(std::chrono::nanoseconds d) {
   const auto ns = static_cast<double>(d.count());
   if (ns < 1e3) return std::to_string(d.count()) + " ns";

@@ -17,6 +17,12 @@ TEST_CASE("counts get their thousands apart and their noun its plural", "[text]"
   CHECK(count_text(0, "request") == "0 requests");
 }
 
+TEST_CASE("a rate is of what was counted between, and none of what went back", "[text]") {
+  CHECK(rate_text(1'000, 5'000, 2.0) == "2,000/s");
+  CHECK(rate_text(7, 7, 1.0) == "0/s");
+  CHECK(rate_text(8, 7, 1.0) == "-");
+}
+
 TEST_CASE("durations and sizes are shown with three digits in a fitting unit", "[text]") {
   CHECK(duration_text(417ns) == "417 ns");
   CHECK(duration_text(4'170ns) == "4.17 µs");
