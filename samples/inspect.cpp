@@ -87,12 +87,8 @@ void print(const figures& now, const figures* before, double seconds) {
             << ", " << now.text("scheduling") << '\n';
   print_row("fibers alive", count_text(now.number("fibers_alive")));
   for (const auto& [name, called] : counted) {
-    std::string value = count_text(now.number(name));
-    if (before != nullptr) {
-      const double difference = static_cast<double>(now.number(name) - before->number(name));
-      value = count_text(static_cast<std::uint64_t>(difference / seconds + 0.5)) + "/s";
-    }
-    print_row(called, value);
+    print_row(called, before == nullptr ? count_text(now.number(name))
+                                        : rate_text(before->number(name), now.number(name), seconds));
   }
   for (const worker_figures& w : now.workers) {
     print_row("worker " + w.index, w.silent ? "does not answer: a fiber holds it; see `zsync-run dump`"
@@ -108,6 +104,8 @@ const figures* same_runtime(const std::vector<figures>& in, std::size_t index, c
 }
 
 }  // namespace
+
+std::vector<std::string> inspecting::names() { return {"dump", "stat"}; }
 
 void inspecting::add_to(CLI::App& app) {
   auto* const dump = app.add_subcommand("dump", "Says what each fiber of a running process waits for");

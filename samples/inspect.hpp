@@ -4,12 +4,16 @@
 #include <CLI/App.hpp>
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace samples {
 
-// `zsync-run dump PID` and `zsync-run stat PID`.
+// `zsync-run dump PID` and `zsync-run stat PID`; on Linux alone.
 class inspecting {
  public:
+  static std::vector<std::string> names();  // of the commands
+
   void add_to(CLI::App& app);
 
   // Does what was asked for; false: it was neither. What prevents it is thrown as std::runtime_error.

@@ -47,7 +47,8 @@ void check_name(const std::vector<std::string>& words) {
     throw usage_problem{
         "the name of a sample comes first, then its options; `zsync-run list` shows them all"};
   }
-  std::vector<std::string> names{"list", "help", "dump", "stat"};
+  std::vector<std::string> names = inspecting::names();
+  names.insert(names.end(), {"list", "help"});
   for (const auto& entry : catalogue()) names.push_back(entry.name);
   if (std::find(names.begin(), names.end(), name) != names.end()) return;
   const auto near = suggestion(name, names);
