@@ -1,5 +1,6 @@
 #include <zsync/io/inspection.hpp>
 
+#include <zsync/io/inspection_socket.hpp>
 #include <zsync/io/kernel.hpp>
 #include <zsync/io/peer_user.hpp>
 #include <zsync/io/portable.hpp>
@@ -13,35 +14,75 @@
 #include <zsync/sched/thread_name.hpp>
 
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <mutex>
 #include <sstream>
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace zsync {
 namespace {
 
 constexpr int patience_ms = 2000;  // with a peer that neither asks nor reads
 constexpr std::size_t question_max = 64;
-constexpr std::string_view greeting = "zsync inspection 1\n";
 
 [[noreturn]] void refuse(const char* what) {
   throw std::system_error(errno, std::generic_category(), std::string("inspection: ") + what);
 }
 
 std::string socket_path() {
-  const char* const directory = std::getenv("XDG_RUNTIME_DIR");
-  return std::string(directory != nullptr && directory[0] == '/' ? directory : "/tmp") + "/zsync-" +
-         std::to_string(::getpid()) + ".sock";
+  const char* const directory = detail::trusted_environment("XDG_RUNTIME_DIR");
+  return detail::inspection_socket(directory != nullptr && directory[0] == '/' ? directory : "/tmp",
+                                   ::getpid());
 }
+
+// The name of a listening socket, gone with it: unless the next one has put its own there already, which
+// cannot have the same number while the socket is open.
+class bound_name {
+ public:
+  explicit bound_name(const std::string& path) noexcept : path_(path) {}
+  ~bound_name() {
+    if (bound_by_ != ::getpid()) return;
+    const std::lock_guard hold(lock_);
+    struct stat now {};
+    if (::lstat(path_.c_str(), &now) == 0 && now.st_dev == made_.st_dev && now.st_ino == made_.st_ino)
+      ::unlink(path_.c_str());
+  }
+  bound_name(const bound_name&) = delete;
+  bound_name& operator=(const bound_name&) = delete;
+
+  // False: errno says why.
+  bool bind(int socket) {
+    const socket_address at = socket_address::unix_socket(path_);
+    const std::lock_guard hold(lock_);
+    ::unlink(path_.c_str());  // of a process that had this number before; fails if it is somebody else's
+#if defined(__linux__)
+    // Before it has a name, so that it never had a wider mode.
+    if (::fchmod(socket, 0600) != 0) return false;
+#endif
+    if (detail::kernel::bind(socket, at.native(), at.native_size()) != 0) return false;
+    if (::lstat(path_.c_str(), &made_) != 0) return false;
+    bound_by_ = ::getpid();
+#if defined(__linux__)
+    return true;
+#else
+    return ::chmod(path_.c_str(), 0600) == 0;
+#endif
+  }
+
+ private:
+  static inline std::mutex lock_;  // one looks whose the name is, and unlinks it, while no other takes it
+
+  const std::string& path_;
+  struct stat made_ {};
+  pid_t bound_by_ = 0;  // a forked child leaves the name to its parent
+};
 
 std::string dump_of_all(dump_format format) {
   std::ostringstream text;
@@ -52,7 +93,7 @@ std::string dump_of_all(dump_format format) {
     detail::dump(one, text, format);
   });
   if (format == dump_format::json) text << (*before == '[' ? "[]\n" : "]\n");
-  return text.str();
+  return std::move(text).str();
 }
 
 std::string answer(std::string_view question) {
@@ -79,9 +120,6 @@ class inspection::endpoint {
   ~endpoint() {
     detail::kernel::write(stop_writes_.get(), "s", 1);
     thread_.join();
-    // Unless the next one has put its own there already, which cannot have the same number: ours is still
-    // open.
-    if (inode_at_path() == inode_) ::unlink(path.c_str());
   }
   endpoint(const endpoint&) = delete;
   endpoint& operator=(const endpoint&) = delete;
@@ -90,31 +128,14 @@ class inspection::endpoint {
 
  private:
   void listen() {
-    const socket_address at = socket_address::unix_socket(path);
-    ::unlink(path.c_str());  // of a process that had this number before; fails if it is somebody else's
     listener_.reset(detail::open_socket(AF_UNIX, SOCK_STREAM));
     if (!listener_) refuse("socket");
-    // Before it has a name, so that it never had a wider mode; elsewhere than on Linux that is left to the
-    // next.
-    (void)::fchmod(listener_.get(), 0600);
-    if (detail::kernel::bind(listener_.get(), at.native(), at.native_size()) != 0) refuse(path.c_str());
-    inode_ = inode_at_path();
-    if (::chmod(path.c_str(), 0600) != 0 || detail::kernel::listen(listener_.get(), 8) != 0) {
-      const int error = errno;
-      ::unlink(path.c_str());
-      errno = error;
-      refuse(path.c_str());
-    }
-  }
-
-  [[nodiscard]] ino_t inode_at_path() const noexcept {
-    struct stat found {};
-    return ::lstat(path.c_str(), &found) == 0 ? found.st_ino : 0;
+    if (!name_.bind(listener_.get()) || detail::kernel::listen(listener_.get(), 8) != 0) refuse(path.c_str());
   }
 
   void serve() noexcept {
     detail::name_this_thread("zsync", "inspection");
-    (void)::setpriority(PRIO_PROCESS, 0, 10);  // of this thread, on Linux
+    detail::lower_priority();
     while (await(listener_.get(), POLLIN, -1)) {
       const unique_fd peer(detail::accept_connection(listener_.get(), nullptr, nullptr));
       if (!peer) {
@@ -143,7 +164,7 @@ class inspection::endpoint {
       question.append(text, static_cast<std::size_t>(n));
     }
     question.pop_back();
-    send_all(peer, greeting) && send_all(peer, answer(question));
+    send_all(peer, detail::inspection_greeting) && send_all(peer, answer(question));
   }
 
   bool send_all(int peer, std::string_view text) noexcept {
@@ -168,7 +189,7 @@ class inspection::endpoint {
   }
 
   unique_fd stop_reads_, stop_writes_, listener_;
-  ino_t inode_ = 0;
+  bound_name name_{path};
   bool stopped_ = false;  // its thread's
   std::thread thread_;
 };
@@ -187,7 +208,7 @@ inspection::inspection() : endpoint_(open()) {}
 const std::string& inspection::path() const noexcept { return endpoint_->path; }
 
 std::shared_ptr<const void> detail::inspection_if_asked() noexcept {
-  const char* const asked = std::getenv("ZSYNC_INSPECT");
+  const char* const asked = trusted_environment("ZSYNC_INSPECT");
   if (asked == nullptr || std::string_view(asked) != "1" || simulator::of_thread() != nullptr) return nullptr;
   try {
     return std::make_shared<const inspection>();

@@ -9,7 +9,8 @@ namespace zsync {
 // While it lives, this process answers questions about its runtimes (dumps, figures) on a unix socket:
 // zsync-PID.sock in $XDG_RUNTIME_DIR, or in /tmp without that. Only the user whose process it is, and root,
 // get an answer. A thread of low priority answers, so stuck workers do not keep it from telling so. Several
-// of them share one socket.
+// of them share one socket. They may be made and destroyed by any threads at any time, each by one, and the
+// path be asked for by many.
 //
 // Instead of making one, a program may be started with ZSYNC_INSPECT=1 in its environment: then it answers
 // as long as it has a runtime.

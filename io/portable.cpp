@@ -4,9 +4,11 @@
 #include <fcntl.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #if defined(__linux__)
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #else
 #include <sys/uio.h>
@@ -127,6 +129,20 @@ std::int64_t send_from_file(int socket, int file, off_t position, std::size_t co
   off_t sent = 0;
   const int result = ::sendfile(file, socket, position, count, nullptr, &sent, 0);
   return result == 0 || sent != 0 ? sent : -1;
+#endif
+}
+
+const char* trusted_environment(const char* name) noexcept {
+#if defined(__linux__)
+  return ::secure_getenv(name);
+#else
+  return ::issetugid() != 0 ? nullptr : std::getenv(name);
+#endif
+}
+
+void lower_priority() noexcept {
+#if defined(__linux__)
+  (void)::setpriority(PRIO_PROCESS, 0, 10);  // which POSIX means for the process
 #endif
 }
 

@@ -52,6 +52,12 @@ int receive_messages(int fd, counted_message* messages, unsigned count, int flag
 // At most `count` bytes of a file into a socket that does not block. How many, 0 at the file's end, or -1.
 std::int64_t send_from_file(int socket, int file, off_t position, std::size_t count) noexcept;
 
+// As getenv(), but nothing for a program that has more rights than who started it.
+const char* trusted_environment(const char* name) noexcept;
+
+// The calling thread is to leave the CPUs to others; where only a whole process can, nothing happens.
+void lower_priority() noexcept;
+
 int sync_data(int fd) noexcept;
 std::int64_t modified_at(const struct stat& s) noexcept;  // nanoseconds since 1970
 

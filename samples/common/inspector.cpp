@@ -1,5 +1,8 @@
 #include "common/inspector.hpp"
 
+#include <zsync/io/inspection_socket.hpp>
+#include <zsync/io/peer_user.hpp>
+
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -19,7 +22,7 @@
 namespace samples {
 namespace {
 
-constexpr std::string_view greeting = "zsync inspection 1\n";
+constexpr std::string_view greeting = zsync::detail::inspection_greeting;
 
 class connection {
  public:
@@ -44,9 +47,8 @@ class connection {
 
   // In /tmp anybody may have put a socket of that name.
   [[nodiscard]] bool leads_to(uid_t owner) const {
-    ucred who{};
-    socklen_t size = sizeof who;
-    return ::getsockopt(fd_, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.uid == owner;
+    uid_t user = 0;
+    return zsync::detail::peer_user(fd_, user) && user == owner;
   }
 
   bool send(std::string_view text) const {
@@ -88,9 +90,8 @@ std::string runtime_directory_of(pid_t pid) {
 
 std::vector<std::string> candidates(pid_t pid, uid_t owner) {
   std::vector<std::string> found;
-  const std::string name = "/zsync-" + std::to_string(pid) + ".sock";
   const auto add = [&](const std::string& directory) {
-    if (!directory.empty()) found.push_back(directory + name);
+    if (!directory.empty()) found.push_back(zsync::detail::inspection_socket(directory, pid));
   };
   add(runtime_directory_of(pid));
   if (const char* const own = std::getenv("XDG_RUNTIME_DIR")) add(own);

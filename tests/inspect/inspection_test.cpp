@@ -3,6 +3,7 @@
 #include "support/descriptors.hpp"
 #include "support/matrix.hpp"
 #include "support/subprocess.hpp"
+#include "support/temporary.hpp"
 
 #include <zsync/io/inspection.hpp>
 #include <zsync/io/socket_address.hpp>
@@ -10,11 +11,17 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 namespace test = zsync::test;
@@ -66,6 +73,41 @@ TEST_CASE("several inspections share one socket, which goes with the last", "[in
   other.reset();
   CHECK_FALSE(std::filesystem::exists(path));
   CHECK(test::leaked_descriptors(before, test::open_descriptors()) == "");
+}
+
+TEST_CASE("an inspection that gets no thread leaves no file behind", "[inspect]") {
+  const test::temporary_directory home;
+  const auto result = test::run_in_child(
+      [&] {
+        ::setenv("XDG_RUNTIME_DIR", home.path().c_str(), 1);
+        try {
+          const zsync::inspection refused;
+        } catch (const std::system_error& error) {
+          if (error.code() == std::errc::resource_unavailable_try_again) return;
+          throw;
+        }
+        throw std::runtime_error("there was a thread");
+      },
+      {.forbidden_syscalls = {SYS_clone, SYS_clone3}, .forbidden_errno = EAGAIN});
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
+  CHECK(std::filesystem::is_empty(home.path()));
+}
+
+TEST_CASE("an inspection that begins while the last of others ends has its file", "[inspect]") {
+  std::atomic<int> without = 0;
+  std::vector<std::thread> openers;
+  for (int i = 0; i < 3; ++i) {
+    openers.emplace_back([&] {
+      for (int n = 0; n < 400; ++n) {
+        const zsync::inspection open;
+        std::this_thread::yield();  // the one before may be unlinking still
+        if (!std::filesystem::exists(open.path())) ++without;
+      }
+    });
+  }
+  for (std::thread& one : openers) one.join();
+  CHECK(without == 0);
 }
 
 TEST_CASE("an inspection bears with clients that ask nothing, nonsense, or read nothing", "[inspect]") {

@@ -23,6 +23,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -127,16 +128,19 @@ std::string ask_until_told(const plant& one, Ask ask) {
 class planted_program {
  public:
   explicit planted_program(const plant& one, const std::string& dumps = "/dev/null")
-      : program_(
-            {own_program(), "runs what was planted"},
-            {.environment = {"ZSYNC_PLANT=" + one.name, "ZSYNC_PLANT_DUMPS=" + dumps, "ZSYNC_INSPECT=1"}}) {
+      : program_({own_program(), "runs what was planted"},
+                 {.environment = {"ZSYNC_PLANT=" + one.name, "ZSYNC_PLANT_DUMPS=" + dumps, "ZSYNC_INSPECT=1",
+                                  "XDG_RUNTIME_DIR=" + home_.path().string()}}) {
     program_.wait_for("planted", 30s);
   }
   background_program& operator*() { return program_; }
   background_program* operator->() { return &program_; }
   [[nodiscard]] std::string pid() const { return std::to_string(program_.pid()); }
+  [[nodiscard]] const std::filesystem::path& home() const { return home_.path(); }
+  [[nodiscard]] std::string socket() const { return (home_ / ("zsync-" + pid() + ".sock")).string(); }
 
  private:
+  temporary_directory home_;  // of its socket, which it leaves behind because it is killed
   background_program program_;
 };
 
@@ -290,16 +294,17 @@ TEST_CASE("the figures of a running process are shown, and as Prometheus reads t
 TEST_CASE("a process tells its own user and root alone", "[inspect]") {
   if (::geteuid() != 0) return;  // only root can be somebody else
   planted_program program(plant_called("forgotten wake"));
+  // Anybody finds the socket, so that it is the socket that refuses.
+  REQUIRE(::chmod(program.home().c_str(), 0755) == 0);
   const auto ask_as_nobody = [&] {
     return run_in_child([&] {
+      ::setenv("XDG_RUNTIME_DIR", program.home().c_str(), 1);
       if (::setgid(65534) != 0 || ::setuid(65534) != 0) std::abort();
       ::execl(ZSYNC_RUN, "zsync-run", "dump", program.pid().c_str(), nullptr);
       std::abort();
     });
   };
-  const char* const directory = std::getenv("XDG_RUNTIME_DIR");
-  const std::string path =
-      std::string(directory != nullptr ? directory : "/tmp") + "/zsync-" + program.pid() + ".sock";
+  const std::string path = program.socket();
   struct stat found {};
   REQUIRE(::stat(path.c_str(), &found) == 0);
   CHECK((found.st_mode & 0777u) == 0600u);
