@@ -1,5 +1,6 @@
 #include <zsync/sched/wait_details.hpp>
 
+#include <zsync/fiber/ordering.hpp>
 #include <zsync/sched/task_group.hpp>
 
 namespace zsync::detail {
@@ -34,6 +35,7 @@ bool describe_subject(wait_kind why, const void* on, wait_details& into) {
 
 std::unique_ptr<const wait_details> describe_wait(const wait& of) {
   if (of.on() == nullptr) return nullptr;
+  const checker::unseen what_it_waits_with;  // is on its stack, where it stays while it is asked about
   auto told = std::make_unique<wait_details>();
   if (!describe_subject(of.why(), of.on(), *told)) return nullptr;
   return told;
