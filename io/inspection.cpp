@@ -8,6 +8,7 @@
 #include <zsync/io/unique_fd.hpp>
 #include <zsync/sched/dump.hpp>
 #include <zsync/sched/figures.hpp>
+#include <zsync/sched/picture.hpp>
 #include <zsync/sched/runtimes.hpp>
 #include <zsync/sched/signal_mask.hpp>
 #include <zsync/sched/simulator.hpp>
@@ -87,11 +88,11 @@ class bound_name {
 std::string dump_of_all(dump_format format) {
   std::ostringstream text;
   const char* before = "[";
-  detail::for_each_runtime([&](detail::scheduler& one) {
+  for (const detail::picture& one : detail::all_pictures()) {
     if (format == dump_format::json) text << before;
     before = ",";
-    detail::dump(one, text, format);
-  });
+    format == dump_format::json ? detail::write_json(one, text) : detail::write_text(one, text);
+  }
   if (format == dump_format::json) text << (*before == '[' ? "[]\n" : "]\n");
   return std::move(text).str();
 }
@@ -115,11 +116,16 @@ class inspection::endpoint {
     stop_writes_.reset(ends[1]);
     listen();
     const detail::signals_blocked quiet;
-    thread_ = std::thread([this] { serve(); });
+    thread_ = std::make_unique<std::thread>([this] { serve(); });
   }
   ~endpoint() {
+    if (::getpid() != process_) {
+      // A forked child: thread, pipe and socket are its parent's. It can neither join nor detach.
+      (void)thread_.release();
+      return;
+    }
     detail::kernel::write(stop_writes_.get(), "s", 1);
-    thread_.join();
+    thread_->join();
   }
   endpoint(const endpoint&) = delete;
   endpoint& operator=(const endpoint&) = delete;
@@ -191,7 +197,8 @@ class inspection::endpoint {
   unique_fd stop_reads_, stop_writes_, listener_;
   bound_name name_{path};
   bool stopped_ = false;  // its thread's
-  std::thread thread_;
+  const pid_t process_ = ::getpid();
+  std::unique_ptr<std::thread> thread_;
 };
 
 std::shared_ptr<inspection::endpoint> inspection::open() {

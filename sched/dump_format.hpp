@@ -19,11 +19,12 @@ namespace zsync {
 //       "stack": ["zsync::mutex::lock()+0x1f (program+0x5b1f)"]}],
 //    "waiting_for_each_other": [[{"id": 1, "name": "a", "for": "mutex", "object": "0x7f00"}, ...]]}
 //
-// `state` is waiting, ready or running. A wait has, as it applies: `held_by` (its id is missing where the
-// holder is a plain thread or a fiber of another runtime), `readers`, `fiber` (whose end is waited for),
-// `children`, `channel` ({"size", "capacity" or null, "closed"}), `fd`, `local`, `peer`, and `cases` of a
-// select, which are waits of their own. Each fiber of a circle waits for the next, and the last for the
-// first.
+// A worker that did not answer has neither `ready` nor `newborn`; `cut_short` is there, and true, where there
+// was no memory for all of its fibers. `state` is waiting, ready or running. A wait has, as it applies:
+// `held_by` (its id is missing where the holder is a plain thread or a fiber of another runtime), `readers`,
+// `fiber` (whose end is waited for), `children`, `channel` ({"size", "capacity" or null, "closed"}), `fd`,
+// `local`, `peer`, and `cases` of a select, which are waits of their own. Each fiber of a circle waits for
+// the next, and the last for the first.
 enum class dump_format : std::uint8_t { text, json };
 
 }  // namespace zsync

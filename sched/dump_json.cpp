@@ -65,12 +65,14 @@ class json_writer {
     text_ << ']';
   }
 
-  void begin_fiber(std::uint64_t id, std::string_view name, unsigned worker, const char* state) {
+  void begin_fiber(std::uint64_t id, std::string_view name, unsigned worker, const char* state,
+                   bool cancelling) {
     text_ << (first_fiber_ ? "\n  {" : ",\n  {") << "\"id\": " << id;
     first_fiber_ = false;
     string("name", name);
     key("worker") << worker;
     key("state") << '"' << state << '"';
+    key("cancellation_requested") << (cancelling ? "true" : "false");
   }
 
   void end_fiber(const void* spawned_at, std::size_t stack_size, const void* const* from,
@@ -84,7 +86,7 @@ class json_writer {
   }
 
   void fiber(const worker_sample& f, unsigned worker) {
-    begin_fiber(f.id, f.name, worker, "running");
+    begin_fiber(f.id, f.name, worker, "running", f.cancelling);
     end_fiber(f.spawned_at, f.stack_size, f.frames, f.frames + f.frames_count);
   }
 
@@ -93,8 +95,8 @@ class json_writer {
     begin_fiber(f.id, f.name, worker,
                 waits                           ? "waiting"
                 : f.state == fiber_state::ready ? "ready"
-                                                : "running");
-    key("cancellation_requested") << (f.cancelling ? "true" : "false");
+                                                : "running",
+                f.cancelling);
     if (waits) wait(f);
     if (f.group != nullptr) address("task_group", f.group);
     end_fiber(f.spawned_at, f.stack_size, frames + f.frames_begin, frames + f.frames_end);

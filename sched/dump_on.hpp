@@ -11,9 +11,13 @@ namespace zsync {
 //     const zsync::dump_on quit(SIGQUIT);  // Ctrl-\, or kill -QUIT
 //
 // The handler only wakes a thread of this object's own, so the dump comes while workers are stuck as well;
-// what they run is told then (see runtime::dump). A signal that comes during a dump is answered by another
+// what they run is told then (see runtime::dump). Signals that come during a dump are answered by another
 // one. After a fork, the child has the signal's default. One for each signal; destroyed, it puts the former
 // handler back.
+//
+// `descriptor` has to stay open as long as the object lives; it may be non-blocking. The destructor waits
+// until the signals that came have been answered, but not for whoever reads that: what is not read for 100 ms
+// then is dropped. Any thread may make and destroy one; those of the same signal do it one after the other.
 class dump_on {
  public:
   // Throws std::system_error: no thread or descriptors, a signal that cannot be handled, or one that another

@@ -54,7 +54,8 @@ class text_writer {
     if (!sample.in_fiber) {
       text_ << " did not answer, and runs no fiber\n";
     } else {
-      (text_ << " is running fiber " << sample.id << ' ').add_name(sample.name) << " and did not answer\n";
+      (text_ << " is running fiber " << sample.id << ' ').add_name(sample.name)
+          << " and did not answer" << (sample.cancelling ? ", cancellation requested\n" : "\n");
       origin(sample.spawned_at, sample.stack_size);
     }
     for (std::size_t i = 0; i < sample.frames_count; ++i) frame(sample.frames[i]);

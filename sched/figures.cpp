@@ -3,7 +3,6 @@
 #include <zsync/sched/picture.hpp>
 #include <zsync/sched/plain_text.hpp>
 #include <zsync/sched/prometheus.hpp>
-#include <zsync/sched/runtimes.hpp>
 
 #include <array>
 #include <list>
@@ -49,20 +48,6 @@ struct labelled {
   const runtime_stats* figures;
 };
 
-// A label's value: as JSON has it but for control characters, of which the format escapes the newline alone.
-void add_label(plain_text& text, std::string_view value) {
-  text << '"';
-  for (const char c : value) {
-    if (c == '\n') {
-      text << "\\n";
-    } else {
-      if (c == '"' || c == '\\') text << '\\';
-      text << c;
-    }
-  }
-  text << '"';
-}
-
 void head(plain_text& text, const char* name, const char* type, const char* help) {
   text << "# HELP " << name << ' ' << help << "\n# TYPE " << name << ' ' << type << '\n';
 }
@@ -71,17 +56,9 @@ void add_metrics(plain_text& text, std::span<const labelled> runtimes) {
   for (const metric& m : metrics) {
     head(text, m.name, m.type, m.help);
     for (const labelled& one : runtimes) {
-      add_label(text << m.name << "{runtime=", one.runtime);
-      text << "} " << m.of(*one.figures) << '\n';
+      (text << m.name << "{runtime=").add_label(one.runtime) << "} " << m.of(*one.figures) << '\n';
     }
   }
-}
-
-// By address: a listing does not move.
-std::list<picture> all_runtimes() {
-  std::list<picture> all;
-  for_each_runtime([&](scheduler& one) { all.emplace_back(one, look::figures_only); });
-  return all;
 }
 
 template <class F>
@@ -91,8 +68,7 @@ void add_per_worker(plain_text& text, const std::list<picture>& all, const char*
   for (const picture& one : all) {
     for (std::size_t i = 0; i < one.workers.size(); ++i) {
       if (!one.workers[i].answered) continue;
-      add_label(text << name << "{runtime=", one.name);
-      text << ",worker=\"" << i << "\"} ";
+      (text << name << "{runtime=").add_label(one.name) << ",worker=\"" << i << "\"} ";
       add(one.workers[i]);
       text << '\n';
     }
@@ -106,7 +82,7 @@ std::uint64_t microseconds(clock::duration d) noexcept {
 }  // namespace
 
 std::string prometheus_of_all() {
-  const std::list<picture> all = all_runtimes();
+  const std::list<picture> all = all_pictures(look::figures_only);
   std::vector<labelled> runtimes;
   for (const picture& one : all) runtimes.push_back({one.name, &one.figures});
   plain_text text;
@@ -123,7 +99,7 @@ std::string prometheus_of_all() {
 
 std::string figures_of_all() {
   plain_text text;
-  for (const picture& one : all_runtimes()) {
+  for (const picture& one : all_pictures(look::figures_only)) {
     (text << "runtime ").add_line(one.name) << "\nbackend " << to_string(one.figures.backend)
                                             << "\nscheduling " << to_string(one.figures.policy) << '\n';
     for (const metric& m : metrics)

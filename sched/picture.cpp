@@ -1,5 +1,6 @@
 #include <zsync/sched/picture.hpp>
 
+#include <zsync/sched/runtimes.hpp>
 #include <zsync/sched/scheduler.hpp>
 #include <zsync/sched/simulator.hpp>
 
@@ -101,6 +102,7 @@ fiber_record outline(const worker_sample& sample) {
   r.self = sample.self;
   r.name = sample.name;
   r.state = fiber_state::running;
+  r.cancelling = sample.cancelling;
   return r;
 }
 
@@ -141,5 +143,12 @@ picture::picture(scheduler& of, look how) : name(of.options().name), workers(of.
 
 const fiber_record* picture::by_id(std::uint64_t id) const noexcept { return find(ids_, id); }
 const fiber_record* picture::by_address(std::uintptr_t self) const noexcept { return find(addresses_, self); }
+
+// A list, for records are known by their addresses.
+std::list<picture> all_pictures(look how) {
+  std::list<picture> all;
+  for_each_runtime([&](scheduler& one) { all.emplace_back(one, how); });
+  return all;
+}
 
 }  // namespace zsync::detail

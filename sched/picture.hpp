@@ -6,6 +6,7 @@
 #include <zsync/sched/stats.hpp>
 #include <zsync/sched/wait_cycles.hpp>
 
+#include <list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,5 +48,8 @@ class picture {
   std::vector<std::pair<std::uintptr_t, const fiber_record*>> addresses_;
   std::vector<fiber_record> sampled_;  // of workers that did not answer
 };
+
+// Of all runtimes of the process; none of them is needed for what is made of that. From plain threads.
+std::list<picture> all_pictures(look how = look::each_fiber);
 
 }  // namespace zsync::detail

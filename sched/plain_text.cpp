@@ -82,4 +82,24 @@ plain_text& plain_text::add_json(std::string_view text) {
   return *this;
 }
 
+// The format escapes the newline alone of all control characters.
+plain_text& plain_text::add_label(std::string_view value) {
+  text_ += '"';
+  while (!value.empty()) {
+    const std::size_t length = sequence_length(value);
+    const char c = value[0];
+    if (length == 0) {
+      text_ += "\ufffd";
+    } else if (c == '\n') {
+      text_ += "\\n";
+    } else {
+      if (c == '"' || c == '\\') text_ += '\\';
+      text_ += value.substr(0, length);
+    }
+    value.remove_prefix(length == 0 ? 1 : length);
+  }
+  text_ += '"';
+  return *this;
+}
+
 }  // namespace zsync::detail

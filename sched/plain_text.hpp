@@ -30,6 +30,7 @@ class plain_text {
   plain_text& add_line(std::string_view text);      // on one line whatever it is
   plain_text& add_name(std::string_view name);      // likewise, in '...'
   plain_text& add_json(std::string_view text);      // in "...", valid whatever it is
+  plain_text& add_label(std::string_view value);    // likewise, as Prometheus has it
 
   [[nodiscard]] std::string_view view() const noexcept { return text_; }
   void clear() noexcept { text_.clear(); }

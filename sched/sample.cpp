@@ -32,6 +32,7 @@ void describe(const fiber_control& f, const void* context, worker_sample& into) 
   into.in_fiber = static_cast<bool>(f.memory);
   into.id = f.id;
   into.self = reinterpret_cast<std::uintptr_t>(&f);
+  into.cancelling = f.cancel_requested();
   into.spawned_at = f.spawned_at;
   into.stack_size = f.stack_size;
   if (f.name != nullptr) std::strncpy(into.name, f.name->c_str(), sizeof into.name - 1);

@@ -20,6 +20,7 @@ struct worker_sample {
   std::uint64_t id = 0;
   std::uintptr_t self = 0;  // as the holder of a lock is named
   char name[64] = {};       // cut short
+  bool cancelling = false;
   const void* spawned_at = nullptr;
   std::size_t stack_size = 0;
   std::size_t frames_count = 0;

@@ -8,6 +8,7 @@
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/this_fiber.hpp>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <memory>
+#include <string>
 #include <system_error>
 #include <thread>
 
@@ -31,6 +34,35 @@ std::string read_until(int fd, const std::string& end) {
   for (char c = 0; text.find(end) == std::string::npos && ::read(fd, &c, 1) == 1;) text += c;
   return text;
 }
+
+// That takes no more, until it is read.
+class full_pipe {
+ public:
+  explicit full_pipe(int flags = 0) {
+    if (::pipe(ends_) != 0) std::abort();
+    ::fcntl(ends_[1], F_SETFL, O_NONBLOCK);
+    const std::string some(4096, '.');
+    while (::write(ends_[1], some.data(), some.size()) > 0) {
+    }
+    ::fcntl(ends_[1], F_SETFL, flags);
+  }
+  ~full_pipe() {
+    ::close(ends_[0]);
+    close_writer();
+  }
+  full_pipe(const full_pipe&) = delete;
+  full_pipe& operator=(const full_pipe&) = delete;
+
+  [[nodiscard]] int reader() const noexcept { return ends_[0]; }
+  [[nodiscard]] int writer() const noexcept { return ends_[1]; }
+  void close_writer() noexcept {
+    if (ends_[1] >= 0) ::close(ends_[1]);
+    ends_[1] = -1;
+  }
+
+ private:
+  int ends_[2];
+};
 
 }  // namespace
 
@@ -107,4 +139,57 @@ TEST_CASE("signals that come while a dump by signal begins and ends harm nobody"
   reads.join();
   ::close(ends[0]);
   std::signal(SIGUSR2, SIG_DFL);
+}
+
+TEST_CASE("a dump by signal ends although nobody reads it", "[inspect]") {
+  const int flags = GENERATE(0, O_NONBLOCK);
+  const full_pipe unread(flags);
+  const zsync::runtime own({.workers = 1});
+  zsync::dump_on usr1(SIGUSR1, unread.writer());
+  for (int i = 0; i < 100'000; ++i) ::raise(SIGUSR1);  // more than its own pipe holds
+}
+
+TEST_CASE("a dump by signal waits for who reads it slowly, and answers many signals at once", "[inspect]") {
+  const int flags = GENERATE(0, O_NONBLOCK);
+  full_pipe slow(flags);
+  std::string said;
+  {
+    const zsync::runtime own({.workers = 1, .name = "own"});
+    const zsync::dump_on usr1(SIGUSR1, slow.writer());
+    for (int i = 0; i < 1000; ++i) ::raise(SIGUSR1);
+    std::this_thread::sleep_for(20ms);
+    said = read_until(slow.reader(), "end of the dump\n");
+  }
+  slow.close_writer();
+  said += read_until(slow.reader(), "no such text");
+  CHECK_THAT(said, Contains("runtime 'own': 1 workers"));
+  std::size_t dumps = 0;
+  for (std::size_t at = 0; (at = said.find("end of the dump", at)) != std::string::npos; ++at) ++dumps;
+  CHECK(dumps <= 3);
+}
+
+TEST_CASE("a forked child that destroys a dump by signal leaves its parent's alone", "[inspect]") {
+  const auto result = test::run_in_child([] {
+    int ends[2];
+    if (::pipe(ends) != 0) std::abort();
+    auto quit = std::make_unique<zsync::dump_on>(SIGQUIT, ends[1]);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::alarm(20);
+      quit.reset();
+      quit = std::make_unique<zsync::dump_on>(SIGQUIT, ends[1]);
+      ::raise(SIGQUIT);
+      if (read_until(ends[0], "end of the dump\n").find("there is no runtime") == std::string::npos)
+        ::_exit(1);
+      quit.reset();
+      ::_exit(0);
+    }
+    int status = 0;
+    if (::waitpid(child, &status, 0) != child || status != 0) std::abort();
+    ::raise(SIGQUIT);
+    if (read_until(ends[0], "end of the dump\n").find("there is no runtime") == std::string::npos)
+      std::abort();
+  });
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
 }

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -131,6 +132,24 @@ TEST_CASE("an inspection bears with clients that ask nothing, nonsense, or read 
   }
   CHECK_THAT(ask(open.path(), "dump text\n"), Contains("runtime 'own': 1 workers"));
   CHECK(ask(open.path(), "dump json\n").find("zsync inspection 1\n[{\"runtime\": \"own\"") == 0);
+}
+
+TEST_CASE("a forked child that destroys an inspection leaves its parent's alone", "[inspect]") {
+  const auto result = test::run_in_child([] {
+    std::optional<zsync::inspection> open(std::in_place);
+    const std::string path = open->path();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::alarm(20);
+      open.reset();
+      ::_exit(0);
+    }
+    int status = 0;
+    if (::waitpid(child, &status, 0) != child || status != 0) std::abort();
+    if (ask(path, "stat\n").find("zsync inspection 1\n") != 0) std::abort();
+  });
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
 }
 
 TEST_CASE("nothing of an inspection is there where nobody asked", "[inspect]") {
