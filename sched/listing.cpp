@@ -5,6 +5,8 @@
 #include <zsync/sched/scheduler.hpp>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace zsync::detail {
 namespace {
@@ -27,14 +29,14 @@ fiber_record outline(const fiber_control& f) {
 
 // Only its own worker makes a waiting fiber ready, so one that waits at home here stays while we look. Its
 // home is looked at again after its state: it may have moved, and begun to wait elsewhere, in between.
-void worker::describe(const fiber_control& f, worker_listing& into) const {
+bool worker::keeps(const fiber_control& f) const noexcept {
   const bool waiting = f.is_waiting();
-  const bool here = f.home.load(std::memory_order_relaxed) == this && (!f.stealable || waiting);
+  return (f.home.load(std::memory_order_relaxed) == this && (!f.stealable || waiting)) || &f == current_;
+}
+
+void worker::describe(const fiber_control& f, worker_listing& into) const {
   fiber_record r = outline(f);
-  if (!here && &f != current_) {
-    into.fibers.push_back(std::move(r));
-    return;
-  }
+  const bool waiting = f.is_waiting();
   if (f.name != nullptr) r.name = *f.name;
   r.state = waiting ? fiber_state::waiting : &f == current_ ? fiber_state::running : fiber_state::ready;
   if (waiting && f.waiting_in != nullptr) {
@@ -43,6 +45,8 @@ void worker::describe(const fiber_control& f, worker_listing& into) const {
     r.since = f.waiting_in->since();
     r.until = f.waiting_in->until();
     r.details = describe_wait(*f.waiting_in);
+    // Another thread may have handed it the lock that it waits for, and then it has it itself.
+    if (r.details != nullptr && (r.details->holder == r.self || !f.is_waiting())) r.details->holder = 0;
   }
   const void* frames[frames_max];
   stack_position at = &f == current_ ? position_here() : position_of_parked(f.context);
@@ -65,6 +69,7 @@ void worker::list_fibers(worker_listing& into) noexcept {
     for (const fiber_control* f = ready_.front(); f != nullptr; f = f->next) {
       ++(f->is_newborn() ? into.newborns : into.ready);
     }
+    for (const fiber_control* f = yielded_.front(); f != nullptr; f = f->next) ++into.ready;
     into.ready += shared_.size();
     if (!into.figures_only) list_each(into);
   } catch (const std::bad_alloc&) {
@@ -73,11 +78,17 @@ void worker::list_fibers(worker_listing& into) noexcept {
   into.done.store(true, std::memory_order_release);
 }
 
+// Of those that stay here all is told after the pool's lock, which everybody needs who carves or frees a
+// stack: it takes memory, and calls of the kernel.
 void worker::list_each(worker_listing& into) {
+  std::vector<const fiber_control*> kept;
   owner_.stacks().for_each_slot([&](stack_slot& slot) {
     if (slot.home.load(std::memory_order_relaxed) != this) return;
-    if (const fiber_control* const f = slot.owner.load(std::memory_order_relaxed)) describe(*f, into);
+    const fiber_control* const f = slot.owner.load(std::memory_order_relaxed);
+    if (f == nullptr) return;
+    keeps(*f) ? kept.push_back(f) : into.fibers.push_back(outline(*f));
   });
+  for (const fiber_control* const f : kept) describe(*f, into);
   std::sort(into.fibers.begin(), into.fibers.end(), [](auto& a, auto& b) { return a.id < b.id; });
 }
 

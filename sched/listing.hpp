@@ -33,8 +33,8 @@ struct fiber_record {
   const void* on = nullptr;  // what is waited for
   clock::time_point since{};
   deadline until;
-  std::unique_ptr<const wait_details> details;  // nullptr: there are none
-  const void* group = nullptr;                  // the task group that it is a child of
+  std::unique_ptr<wait_details> details;  // nullptr: there are none
+  const void* group = nullptr;            // the task group that it is a child of
   std::size_t stack_size = 0;
   const void* spawned_at = nullptr;
   std::size_t frames_begin = 0;  // in the listing's `frames`

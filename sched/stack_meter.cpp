@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cinttypes>
-#include <cstdio>
 #include <new>
 
 namespace zsync::detail {
@@ -23,33 +21,43 @@ void stack_meter::prepare(const stack& memory) noexcept {
   if (end > bottom) ::madvise(memory.bottom, end - bottom, MADV_DONTNEED);
 }
 
+namespace {
+
+// On the ended fiber's stack, so without looking up more than the loader knows.
+void warn(const fiber_control& ended, std::size_t touched) noexcept {
+  signal_safe_text text(STDERR_FILENO);
+  text << "zsync: fiber " << ended.id << " '" << (ended.name == nullptr ? "" : ended.name->c_str())
+       << "' touched " << touched << " of the " << ended.stack_size << " bytes of its stack; spawned at ";
+  text.code(ended.spawned_at) << "\n";
+}
+
+}  // namespace
+
 void stack_meter::record(const fiber_control& ended) noexcept try {
   const std::size_t touched = std::min<std::size_t>(touched_bytes(ended.memory), ended.stack_size);
-  const std::lock_guard hold(mutex_);
-  figures& site = sites_[{ended.spawned_at, ended.stack_size}];
-  ++site.fibers;
-  site.touched_max = std::max(site.touched_max, touched);
-  if (warning_percent_ == 0 || site.warned || touched < ended.stack_size / 100 * warning_percent_) return;
-  site.warned = true;
+  {
+    const std::lock_guard hold(mutex_);
+    figures& site = sites_[{ended.spawned_at, ended.stack_size}];
+    ++site.fibers;
+    site.touched_max = std::max(site.touched_max, touched);
+    if (warning_percent_ == 0 || site.warned || touched < ended.stack_size / 100 * warning_percent_) return;
+    site.warned = true;
+  }
   warn(ended, touched);
 } catch (const std::bad_alloc&) {
   // A figure is missing: nothing depends on it.
 }
 
-void stack_meter::warn(const fiber_control& ended, std::size_t touched) const {
-  std::fprintf(stderr,
-               "zsync: fiber %" PRIu64 " '%s' touched %zu of the %u bytes of its stack; spawned at %s\n",
-               ended.id, ended.name == nullptr ? "" : ended.name->c_str(), touched, ended.stack_size,
-               symbol_name(ended.spawned_at).c_str());
-}
-
+// Names are read from files, for which no fiber that ends is to wait.
 std::vector<stack_usage> stack_meter::report() const {
   std::vector<stack_usage> all;
-  const std::lock_guard hold(mutex_);
-  all.reserve(sites_.size());
-  for (const auto& [site, found] : sites_) {
-    all.push_back({symbol_name(site.first), site.first, site.second, found.touched_max, found.fibers});
+  {
+    const std::lock_guard hold(mutex_);
+    all.reserve(sites_.size());
+    for (const auto& [site, found] : sites_)
+      all.push_back({{}, site.first, site.second, found.touched_max, found.fibers});
   }
+  for (stack_usage& one : all) one.site = symbol_name(one.spawned_at);
   std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.touched_max > b.touched_max; });
   return all;
 }

@@ -28,8 +28,6 @@ class stack_meter {
     bool warned = false;
   };
 
-  void warn(const fiber_control& ended, std::size_t touched) const;
-
   const unsigned warning_percent_;
   mutable std::mutex mutex_;
   std::map<std::pair<const void*, std::size_t>, figures> sites_;  // by site and size; mutex_

@@ -56,7 +56,8 @@ class search {
     if (nth != 0) return false;
     if (f.why == wait_kind::join) return look_up(by_id_, f.details->fiber, to);
     const bool lock = f.why == wait_kind::mutex || f.why == wait_kind::shared_mutex;
-    return lock && f.details->holder != 0 && look_up(by_address_, f.details->holder, to);
+    if (!lock || f.details->holder == f.self) return false;
+    return f.details->holder != 0 && look_up(by_address_, f.details->holder, to);
   }
 
   template <class Map>

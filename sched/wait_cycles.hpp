@@ -2,8 +2,11 @@
 //
 // Only what is certain: a circle counts if all of it was true at one moment. Workers answer one after the
 // other, so of several workers three listings are compared. A fiber that is in the same wait in the first and
-// the third slept through all of the second, and what sleeps neither takes nor releases a lock; so the circle
-// that the second shows was there. One worker answers for a single moment, as does a simulation.
+// the third slept through all of the second, and what sleeps releases no lock, and is handed none but the one
+// it waits for, which ends its wait; so the circle that the second shows was there. One worker answers for a
+// single moment, as does a simulation: only plain threads go on meanwhile, which may hand a fiber the lock
+// that it is listed as waiting for. So nobody waits for a lock of his own, in a circle; for his own end he
+// may.
 #pragma once
 
 #include <zsync/sched/listing.hpp>

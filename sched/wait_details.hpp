@@ -51,6 +51,6 @@ void describe_io_wait(wait_kind why, const void* on, wait_details& into);
 bool describe_subject(wait_kind why, const void* on, wait_details& into);
 
 // nullptr: likewise.
-std::unique_ptr<const wait_details> describe_wait(const wait& of);
+std::unique_ptr<wait_details> describe_wait(const wait& of);
 
 }  // namespace zsync::detail

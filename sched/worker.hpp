@@ -206,6 +206,7 @@ class worker {
   void settle(fiber_control& f) noexcept;
   void prepare(fiber_control& f) noexcept;
   void answer() noexcept;
+  [[nodiscard]] bool keeps(const fiber_control& f) const noexcept;
   void describe(const fiber_control& f, worker_listing& into) const;
   void list_each(worker_listing& into);
   void begin_driving() noexcept;

@@ -4,6 +4,7 @@
 #include "support/subprocess.hpp"
 
 #include <zsync/channel/channel.hpp>
+#include <zsync/channel/mutex.hpp>
 #include <zsync/channel/on_channel.hpp>
 #include <zsync/channel/on_join.hpp>
 #include <zsync/channel/select.hpp>
@@ -11,8 +12,12 @@
 #include <zsync/sched/prometheus.hpp>
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/this_fiber.hpp>
+#include <zsync/sched/wait_cycles.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <memory>
+#include <mutex>
 #include <shared_mutex>
 #include <sstream>
 #include <thread>
@@ -117,11 +122,92 @@ TEST_CASE("a dump tells what a select waits for, and who has a shared lock", "[i
   });
 }
 
+TEST_CASE("a dump tells that who holds a worker is to be cancelled", "[inspect]") {
+  zsync::runtime own({.workers = 1});
+  std::atomic<bool> began = false, enough = false;
+  auto holds = own.spawn({.name = "holds"}, [&] {
+    began = true;
+    while (!enough) {
+    }
+  });
+  while (!began) std::this_thread::sleep_for(1ms);
+  const std::string before = dump_of(own, zsync::dump_format::json);
+  holds.cancel();
+  const std::string after = dump_of(own, zsync::dump_format::json);
+  CHECK_THAT(dump_of(own, zsync::dump_format::text),
+             Catch::Contains("'holds' and did not answer, cancellation requested\n"));
+  enough = true;
+  CHECK(python(before, "d['workers'][0]['answered'], f['holds']['cancellation_requested']") == "False False");
+  CHECK(python(after, "f['holds']['cancellation_requested']") == "True");
+  holds.join();
+}
+
+TEST_CASE("a fiber that yields to newborns is counted as ready", "[inspect]") {
+  zsync::runtime own({.workers = 1});
+  std::string json;
+  own.block_on([&] {
+    zsync::fiber<> newborn([&] { json = dump_of(own, zsync::dump_format::json); });
+    zsync::this_fiber::yield();
+    newborn.join();
+  });
+  CHECK(python(json, "d['workers'][0]['ready'], [one['state'] for one in d['fibers']]") ==
+        "1 ['ready', 'running']");
+}
+
+TEST_CASE("no fiber is told to wait for a lock of its own", "[inspect]") {
+  namespace detail = zsync::detail;
+  const auto circles_of = [](detail::wait_kind why) {
+    detail::worker_listing listing;
+    detail::fiber_record& one = listing.fibers.emplace_back();
+    one.id = 7;
+    one.self = 0x7000;
+    one.state = detail::fiber_state::waiting;
+    one.why = why;
+    one.details = std::make_unique<detail::wait_details>();
+    one.details->fiber = 7;
+    one.details->holder = 0x7000;
+    const detail::worker_listing* const all[] = {&listing};
+    return detail::find_cycles(all).size();
+  };
+  CHECK(circles_of(detail::wait_kind::mutex) == 0);
+  CHECK(circles_of(detail::wait_kind::shared_mutex) == 0);
+  CHECK(circles_of(detail::wait_kind::join) == 1);
+
+  // Whatever a plain thread does with the lock meanwhile.
+  zsync::runtime own({.workers = 1});
+  zsync::mutex lock;
+  std::atomic<bool> enough = false;
+  auto takes = own.spawn({.name = "takes"}, [&] {
+    while (!enough) {
+      const std::lock_guard hold(lock);
+    }
+  });
+  std::thread takes_too([&] {
+    while (!enough) {
+      const std::lock_guard hold(lock);
+    }
+  });
+  int wrong = 0;
+  for (int i = 0; i < 300; ++i) {
+    const std::string text = dump_of(own, zsync::dump_format::text);
+    if (text.find("these wait for each other") != std::string::npos ||
+        text.find("held by fiber") != std::string::npos) {
+      ++wrong;
+    }
+  }
+  enough = true;
+  takes_too.join();
+  takes.join();
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("figures are written as Prometheus reads them", "[inspect]") {
   zsync::runtime own({.workers = 1});
   own.block_on([] {});
   std::ostringstream text;
   zsync::to_prometheus(own.stats(), text, "a \"name\"\n");
+  zsync::to_prometheus(own.stats(), text, "not \xff UTF-8 \u20ac");
+  CHECK_THAT(text.str(), Catch::Contains("zsync_workers{runtime=\"not \ufffd UTF-8 \u20ac\"} 1\n"));
   CHECK_THAT(text.str(), Catch::Contains("# TYPE zsync_fibers_spawned_total counter\n"
                                          "zsync_fibers_spawned_total{runtime=\"a \\\"name\\\"\\n\"} 1\n"));
   CHECK_THAT(text.str(), Catch::Contains("# TYPE zsync_workers gauge\n"));
