@@ -170,7 +170,8 @@ class inspection::endpoint {
       question.append(text, static_cast<std::size_t>(n));
     }
     question.pop_back();
-    send_all(peer, detail::inspection_greeting) && send_all(peer, answer(question));
+    send_all(peer, detail::inspection_greeting) && send_all(peer, answer(question)) &&
+        send_all(peer, detail::inspection_end);
   }
 
   bool send_all(int peer, std::string_view text) noexcept {

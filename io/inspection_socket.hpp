@@ -9,9 +9,10 @@
 
 namespace zsync::detail {
 
-// Every answer begins with it. After it is connected, a client sends its question, a line; the answer ends
-// with the connection.
+// After it is connected, a client sends its question, a line. The answer stands between these two; without
+// the second it is not whole, because the process has ended or has lost patience.
 inline constexpr std::string_view inspection_greeting = "zsync inspection 1\n";
+inline constexpr std::string_view inspection_end = "\nend of the inspection\n";
 
 // In $XDG_RUNTIME_DIR of the process, or else in /tmp.
 inline std::string inspection_socket(std::string_view directory, pid_t of) {

@@ -23,6 +23,11 @@ namespace samples {
 namespace {
 
 constexpr std::string_view greeting = zsync::detail::inspection_greeting;
+constexpr std::string_view end_of_answer = zsync::detail::inspection_end;
+
+bool lives(pid_t pid, struct stat& process) {
+  return pid > 0 && ::stat(("/proc/" + std::to_string(pid)).c_str(), &process) == 0;
+}
 
 class connection {
  public:
@@ -105,8 +110,7 @@ std::vector<std::string> candidates(pid_t pid, uid_t owner) {
 std::string inspect(pid_t pid, const std::string& question) {
   const std::string process = "process " + std::to_string(pid);
   struct stat of_process {};
-  if (pid <= 0 || ::stat(("/proc/" + std::to_string(pid)).c_str(), &of_process) != 0)
-    throw std::runtime_error("there is no " + process);
+  if (!lives(pid, of_process)) throw std::runtime_error("there is no " + process);
   bool refused = false;
   for (const std::string& path : candidates(pid, of_process.st_uid)) {
     const connection to;
@@ -117,11 +121,14 @@ std::string inspect(pid_t pid, const std::string& question) {
     std::string answer;
     if (!to.send(question + '\n') || !to.receive(answer))
       throw std::runtime_error(process + " does not answer on " + path);
-    if (!answer.starts_with(greeting)) {
-      refused = true;
-      continue;
+    const bool begun = answer.starts_with(greeting);
+    if (begun && answer.ends_with(end_of_answer)) {
+      answer.resize(answer.size() - end_of_answer.size());
+      return answer.substr(greeting.size());
     }
-    return answer.substr(greeting.size());
+    if (!lives(pid, of_process)) throw std::runtime_error(process + " has ended before it had answered");
+    if (begun) throw std::runtime_error(process + " broke off its answer, or ends");
+    refused = true;
   }
   if (refused) throw std::runtime_error(process + " answers its own user and root alone");
   throw std::runtime_error(

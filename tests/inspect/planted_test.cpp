@@ -9,12 +9,15 @@
 #include <zsync/channel/channel.hpp>
 #include <zsync/channel/mutex.hpp>
 #include <zsync/io/inspection.hpp>
+#include <zsync/io/inspection_socket.hpp>
+#include <zsync/io/socket_address.hpp>
 #include <zsync/io/tcp.hpp>
 #include <zsync/sched/dump_on.hpp>
 #include <zsync/sched/task_group.hpp>
 #include <zsync/sched/this_fiber.hpp>
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,6 +34,7 @@
 #include <regex>
 #include <sstream>
 #include <thread>
+#include <tuple>
 
 namespace zsync::test {
 namespace {
@@ -327,6 +331,34 @@ TEST_CASE("what cannot be inspected is refused with what to do", "[inspect]") {
   const auto none = run_program({ZSYNC_RUN, "stat", "1073741824"});
   CHECK(none.exit_code == 1);
   CHECK_THAT(none.err, Catch::Contains("there is no process 1073741824"));
+}
+
+TEST_CASE("an answer that is not whole is an error, not a dump", "[inspect]") {
+  const temporary_directory home;
+  const std::string path = detail::inspection_socket(home.path().string(), ::getpid());
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto at = socket_address::unix_socket(path);
+  REQUIRE(::bind(listener, at.native(), at.native_size()) == 0);
+  REQUIRE(::listen(listener, 1) == 0);
+  std::thread answering([&] {
+    for (const std::string part : {"", "[{"}) {
+      const int peer = ::accept(listener, nullptr, nullptr);
+      char question[64];
+      std::ignore = ::recv(peer, question, sizeof question, 0);
+      const std::string text = std::string(detail::inspection_greeting) + part;
+      std::ignore = ::send(peer, text.data(), text.size(), MSG_NOSIGNAL);
+      ::close(peer);
+    }
+  });
+  for (int i = 0; i < 2; ++i) {
+    const auto asked = run_program({ZSYNC_RUN, "dump", "--json", std::to_string(::getpid())},
+                                   {.environment = {"XDG_RUNTIME_DIR=" + home.path().string()}});
+    CHECK(asked.exit_code == 1);
+    CHECK(asked.out.empty());
+    CHECK_THAT(asked.err, Catch::Contains("broke off its answer"));
+  }
+  answering.join();
+  ::close(listener);
 }
 #endif
 
