@@ -31,7 +31,7 @@ class json_writer {
       write(cycle);
     }
     text_ << "]}\n";
-    flush();
+    text_.write_to(out_);
   }
 
  private:
@@ -82,7 +82,7 @@ class json_writer {
     key("stack") << '[';
     for (const auto* at = from; at != to; ++at) (text_ << (at == from ? "" : ", ")).add_json(symbols_(*at));
     text_ << "]}";
-    flush();
+    text_.write_to(out_);
   }
 
   void fiber(const worker_sample& f, unsigned worker) {
@@ -165,11 +165,6 @@ class json_writer {
       text_ << '}';
     }
     text_ << ']';
-  }
-
-  void flush() {
-    out_.write(text_.view().data(), static_cast<std::streamsize>(text_.view().size()));
-    text_.clear();
   }
 
   const picture& seen_;

@@ -20,7 +20,7 @@ class text_writer {
       one.answered ? answered(i, one.answer) : unanswered(i, one);
     }
     for (const wait_cycle& cycle : seen_.cycles) write(cycle);
-    flush();
+    text_.write_to(out_);
   }
 
  private:
@@ -39,7 +39,7 @@ class text_writer {
     for (const fiber_record& f : listing.fibers) {
       fiber(f);
       for (std::size_t i = f.frames_begin; i < f.frames_end; ++i) frame(listing.frames[i]);
-      flush();
+      text_.write_to(out_);
     }
     if (listing.cut_short) text_ << "  there is no memory for the others\n";
   }
@@ -158,11 +158,6 @@ class text_writer {
       }
       (text_ << "fiber " << next.id << ' ').add_name(next.name) << '\n';
     }
-  }
-
-  void flush() {
-    out_.write(text_.view().data(), static_cast<std::streamsize>(text_.view().size()));
-    text_.clear();
   }
 
   const picture& seen_;

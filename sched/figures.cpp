@@ -125,7 +125,7 @@ void to_prometheus(const runtime_stats& stats, std::ostream& out, std::string_vi
   detail::plain_text text;
   const detail::labelled one{runtime, &stats};
   detail::add_metrics(text, {&one, 1});
-  out.write(text.view().data(), static_cast<std::streamsize>(text.view().size()));
+  text.write_to(out);
 }
 
 }  // namespace zsync

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstddef>
+#include <ostream>
 
 namespace zsync::detail {
 namespace {
@@ -63,16 +64,32 @@ plain_text& plain_text::add_line(std::string_view text) {
 }
 
 plain_text& plain_text::add_json(std::string_view text) {
+  return add_quoted(text, "\\ufffd", [this](char c) {
+    if (!is_control(c)) return false;
+    const auto code = static_cast<unsigned char>(c);
+    ((text_ += "\\u00") += digits[code / 16]) += digits[code % 16];
+    return true;
+  });
+}
+
+// The format escapes the newline alone of all control characters.
+plain_text& plain_text::add_label(std::string_view value) {
+  return add_quoted(value, "\ufffd", [this](char c) {
+    if (c == '\n') text_ += "\\n";
+    return c == '\n';
+  });
+}
+
+// `escape` is asked of what is one byte, and says whether it has written it in its own way.
+template <class Escape>
+plain_text& plain_text::add_quoted(std::string_view text, std::string_view replacement, Escape escape) {
   text_ += '"';
   while (!text.empty()) {
     const std::size_t length = sequence_length(text);
     const char c = text[0];
     if (length == 0) {
-      text_ += "\\ufffd";
-    } else if (is_control(c)) {
-      const auto code = static_cast<unsigned char>(c);
-      ((text_ += "\\u00") += digits[code / 16]) += digits[code % 16];
-    } else {
+      text_ += replacement;
+    } else if (length > 1 || !escape(c)) {
       if (c == '"' || c == '\\') text_ += '\\';
       text_ += text.substr(0, length);
     }
@@ -82,24 +99,9 @@ plain_text& plain_text::add_json(std::string_view text) {
   return *this;
 }
 
-// The format escapes the newline alone of all control characters.
-plain_text& plain_text::add_label(std::string_view value) {
-  text_ += '"';
-  while (!value.empty()) {
-    const std::size_t length = sequence_length(value);
-    const char c = value[0];
-    if (length == 0) {
-      text_ += "\ufffd";
-    } else if (c == '\n') {
-      text_ += "\\n";
-    } else {
-      if (c == '"' || c == '\\') text_ += '\\';
-      text_ += value.substr(0, length);
-    }
-    value.remove_prefix(length == 0 ? 1 : length);
-  }
-  text_ += '"';
-  return *this;
+void plain_text::write_to(std::ostream& out) {
+  out.write(text_.data(), static_cast<std::streamsize>(text_.size()));
+  text_.clear();
 }
 
 }  // namespace zsync::detail

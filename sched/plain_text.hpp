@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 
@@ -33,10 +34,12 @@ class plain_text {
   plain_text& add_label(std::string_view value);    // likewise, as Prometheus has it
 
   [[nodiscard]] std::string_view view() const noexcept { return text_; }
-  void clear() noexcept { text_.clear(); }
+  void write_to(std::ostream& out);  // and begins anew
 
  private:
   plain_text& add_number(std::uint64_t number);
+  template <class Escape>
+  plain_text& add_quoted(std::string_view text, std::string_view replacement, Escape escape);
 
   std::string text_;
 };
