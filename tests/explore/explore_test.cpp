@@ -325,45 +325,42 @@ struct counted final : fiber_control {
   unsigned* destroyed;
 };
 
+struct life_of_one {
+  void use() const { static_cast<void>(static_cast<int>(life)); }
+  void check() const { expect(destroyed == 1, "it is destroyed not once"); }
+
+  unsigned destroyed = 0;
+  plain<int> life{0};
+  counted* f = new counted(life, destroyed);  // three have a reference
+};
+
 TEST_CASE("the last who lets go of a fiber destroys it, after all that the others did", "[explore]") {
   run(10'000, [] {
-    struct shared {
-      unsigned destroyed = 0;
-      plain<int> life{0};
-      counted* f = nullptr;
-    };
-    auto s = std::make_shared<shared>();
-    s->f = new counted(s->life, s->destroyed);
+    const auto s = std::make_shared<life_of_one>();
     const auto use = [=] {
-      static_cast<void>(static_cast<int>(s->life));
+      s->use();
       s->f->release();
     };
-    return scenario{{use, use, use}, [=] { expect(s->destroyed == 1, "it is destroyed not once"); }};
+    return scenario{{use, use, use}, [=] { s->check(); }};
   });
 }
 
 TEST_CASE("who gives back one of two references leaves the other, whoever copies or gives back a third",
           "[explore]") {
   run(10'000, [] {
-    struct shared {
-      unsigned destroyed = 0;
-      plain<int> life{0};
-      counted* f = nullptr;
-    };
-    auto s = std::make_shared<shared>();
-    s->f = new counted(s->life, s->destroyed);
+    const auto s = std::make_shared<life_of_one>();
     return scenario{{[=] {
                        s->f->release_one_of_two();
-                       static_cast<void>(static_cast<int>(s->life));
+                       s->use();
                        s->f->release();
                      },
                      [=] {
                        s->f->retain();
-                       static_cast<void>(static_cast<int>(s->life));
+                       s->use();
                        s->f->release();
                        s->f->release();
                      }},
-                    [=] { expect(s->destroyed == 1, "it is destroyed not once"); }};
+                    [=] { s->check(); }};
   });
 }
 

@@ -1,4 +1,5 @@
 // Fibers whose calls never have to wait.
+#include "support/turns.hpp"
 #include "io/connections.hpp"
 #include "support/in_fiber.hpp"
 
@@ -11,30 +12,6 @@ using namespace std::chrono_literals;
 namespace test = zsync::test;
 namespace this_fiber = zsync::this_fiber;
 
-namespace {
-
-// How often another fiber of the worker had a turn while `busy` ran.
-template <class F>
-int turns_during(F busy) {
-  bool stop = false;
-  int turns = 0;
-  zsync::fiber other([&] {
-    while (!stop) {
-      ++turns;
-      this_fiber::yield();
-    }
-  });
-  this_fiber::yield();
-  const int before = turns;
-  busy();
-  const int after = turns;
-  stop = true;
-  other.join();
-  return after - before;
-}
-
-}  // namespace
-
 TEST_CASE("a fiber whose writes never wait lets others have a turn now and then", "[io]") {
   test::in_fiber({.workers = false}, [] {
     for (const bool at_home : {false, true}) {
@@ -46,7 +23,7 @@ TEST_CASE("a fiber whose writes never wait lets others have a turn now and then"
         a.read(byte, ec);
         REQUIRE(ec == std::errc::timed_out);
       }
-      const int turns = turns_during([&a = a] {
+      const int turns = test::turns_during([&a = a] {
         for (int i = 0; i < 400; ++i) a.write_all("x");
       });
       CHECK(turns >= 3);
@@ -87,7 +64,7 @@ TEST_CASE("a fiber whose reads never wait lets others have a turn now and then",
     this_fiber::sleep_for(1ms);
     b.write_all(std::string(401, 'x'));
     first.join();
-    const int turns = turns_during([&, &a = a] {
+    const int turns = test::turns_during([&, &a = a] {
       for (int i = 0; i < 400; ++i) a.read_exact(byte);
     });
     CHECK(turns >= 3);

@@ -1,6 +1,7 @@
 // A newborn that is joined before it began may begin in its joiner's place; nobody may notice but by the
 // clock.
 #include "support/in_fiber.hpp"
+#include "support/turns.hpp"
 
 #include <zsync/sched/fiber.hpp>
 #include <zsync/sched/scope.hpp>
@@ -42,20 +43,10 @@ TEST_CASE("a join from within a joined fiber runs in its place in turn", "[fiber
 
 TEST_CASE("who was ready before goes before a newborn that is joined", "[fiber][join]") {
   zsync::test::in_fiber({.workers = false, .pinned_only = true}, [] {
-    bool stop = false;
-    int turns = 0;
-    zsync::fiber other([&] {
-      while (!stop) {
-        ++turns;
-        this_fiber::yield();
-      }
+    const int turns = zsync::test::turns_during([] {
+      for (int i = 0; i < 100; ++i) zsync::spawn([] {}).join();
     });
-    this_fiber::yield();
-    const int before = turns;
-    for (int i = 0; i < 100; ++i) zsync::spawn([] {}).join();
-    CHECK(turns - before >= 5);
-    stop = true;
-    other.join();
+    CHECK(turns >= 5);
   });
 }
 
