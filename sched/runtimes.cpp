@@ -7,16 +7,20 @@
 #include <vector>
 
 namespace zsync::detail {
-namespace {
 
-struct listed {
+struct runtime_list {
   std::mutex lock;
   std::vector<scheduler*> all;  // lock
 };
 
+// Where a debugger begins to look for fibers: see scripts/zsync-gdb.py.
+[[gnu::used]] runtime_list* runtimes_of_process = nullptr;
+
+namespace {
+
 // Never destroyed: a runtime may outlive every destructor of this process.
-listed& runtimes() {
-  static listed& one = *new listed;
+runtime_list& runtimes() {
+  static runtime_list& one = *(runtimes_of_process = new runtime_list);
   return one;
 }
 

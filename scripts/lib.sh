@@ -40,6 +40,7 @@ test_packages=(
   'libcurl4-openssl-dev -'
   'libssl-dev -'
   'wrk wrk'
+  'gdb gdb'  # 12 MB
 )
 
 installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }

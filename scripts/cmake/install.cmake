@@ -50,6 +50,20 @@ install(FILES ${PROJECT_BINARY_DIR}/zsync.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}
 configure_file(${CMAKE_CURRENT_LIST_DIR}/zsync-sim.pc.in ${PROJECT_BINARY_DIR}/zsync-sim.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/zsync-sim.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
+# For gdb, to be sourced; and for the shared library where gdb finds it, which is by the library's path on the machine
+# that it is installed on: of a package, that is not where the files are put together.
+install(FILES ${PROJECT_SOURCE_DIR}/scripts/zsync-gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/zsync)
+if(zsync_type STREQUAL "SHARED_LIBRARY" AND UNIX AND NOT APPLE)
+  install(CODE "
+    set(prefix \"\${CMAKE_INSTALL_PREFIX}\")
+    if(prefix MATCHES \"/_CPack_Packages/[^/]+/[^/]+/[^/]+(/.*)\")
+      set(prefix \"\${CMAKE_MATCH_1}\")
+    endif()
+    file(INSTALL \"${PROJECT_SOURCE_DIR}/scripts/zsync-gdb.py\" RENAME libzsync.so.${PROJECT_VERSION}-gdb.py
+      DESTINATION \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/gdb/auto-load\${prefix}/${CMAKE_INSTALL_LIBDIR}\")
+  ")
+endif()
+
 # `cpack` in a build directory makes a Debian package of the same.
 if(PROJECT_IS_TOP_LEVEL)
   set(CPACK_GENERATOR DEB)
