@@ -40,6 +40,8 @@ test_packages=(
   'libcurl4-openssl-dev -'
   'libssl-dev -'
   'wrk wrk'
+  'libuv1-dev -'
+  'libasio-dev -'
   'gdb gdb'  # 12 MB
 )
 
