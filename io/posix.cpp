@@ -4,12 +4,12 @@
 #include <zsync/io/offload.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/plain_io.hpp>
-#include <zsync/io/poll.hpp>
 #include <zsync/io/portable.hpp>
 #include <zsync/io/posix.hpp>
 #include <zsync/io/posix_call.hpp>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/time.h>
 
 #include <array>
@@ -110,28 +110,51 @@ ssize_t run(int fd, op& o, descriptor_kind kind, wait_kind why) {
   return static_cast<ssize_t>(o.result);
 }
 
-// Goes on until all is written, as blocking descriptors do. `write_part` gets what is left as an array of
-// iovecs; it does not throw.
-template <class F>
-ssize_t write_whole(int fd, std::vector<iovec> left, int flags, F write_part) {
-  const auto count = static_cast<int>(left.size());
+// A part is all that this call writes, though more is left: nobody is to wait for the rest.
+bool leaves_the_rest(int fd, int flags) noexcept { return (flags & MSG_DONTWAIT) != 0 || nonblocking(fd); }
+
+// Takes the first `done` bytes, which are fewer than all, off the array.
+void advance(std::vector<iovec>& left, std::size_t done) noexcept {
   std::size_t at = 0;
+  while (done >= left[at].iov_len) done -= left[at++].iov_len;
+  left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(at));
+  left[0].iov_base = static_cast<char*>(left[0].iov_base) + done;
+  left[0].iov_len -= done;
+}
+
+// Goes on until all is written, as blocking descriptors do. `write_part` gets what is left as an array of
+// iovecs; it does not throw. As a rule the first call writes all, and then there is no copy of the array.
+template <class F>
+ssize_t write_whole(int fd, const iovec* vector, std::size_t count, int flags, F write_part) {
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < count; ++i) size += vector[i].iov_len;
+  ssize_t done = write_part(const_cast<iovec*>(vector), static_cast<int>(count));
+  if (done < 0 || static_cast<std::size_t>(done) >= size || leaves_the_rest(fd, flags)) return done;
+  try {
+    std::vector<iovec> left(vector, vector + count);
+    advance(left, static_cast<std::size_t>(done));
+    for (;;) {
+      const ssize_t n = write_part(left.data(), static_cast<int>(left.size()));
+      if (n < 0) return done;
+      done += n;
+      if (static_cast<std::size_t>(done) >= size || leaves_the_rest(fd, flags)) return done;
+      advance(left, static_cast<std::size_t>(n));
+    }
+  } catch (const std::bad_alloc&) {
+    return done;
+  }
+}
+
+// The same of one buffer, to a socket.
+ssize_t send_whole(int fd, const void* buffer, std::size_t size, int flags) {
+  auto* const from = static_cast<char*>(const_cast<void*>(buffer));
   ssize_t done = 0;
   for (;;) {
-    while (at < left.size() && left[at].iov_len == 0) ++at;
-    // Nothing at all is written as well: an empty datagram is one.
-    if (at == left.size()) return done == 0 ? write_part(left.data(), count) : done;
-    const ssize_t n = write_part(&left[at], static_cast<int>(left.size() - at));
+    op o(op_kind::send, direction::out, from + done, size - static_cast<std::size_t>(done), flags);
+    const ssize_t n = run(fd, o, descriptor_kind::socket, wait_kind::io_write);
     if (n < 0) return done > 0 ? done : n;
     done += n;
-    for (auto rest = static_cast<std::size_t>(n); rest != 0;) {
-      const std::size_t step = std::min(rest, left[at].iov_len);
-      left[at].iov_base = static_cast<char*>(left[at].iov_base) + step;
-      left[at].iov_len -= step;
-      rest -= step;
-      if (left[at].iov_len == 0) ++at;
-    }
-    if ((flags & MSG_DONTWAIT) != 0 || nonblocking(fd)) return done;
+    if (static_cast<std::size_t>(done) >= size || leaves_the_rest(fd, flags)) return done;
   }
 }
 
@@ -159,30 +182,83 @@ bool wait_until(deadline until, std::error_code& ec) {
 
 // ---- any descriptor ----
 
-ssize_t readv(int fd, const iovec* vector, int count) {
-  if (!inside()) return ::readv(fd, vector, count);
+namespace {
+
+// What is no socket.
+ssize_t read_plainly(int fd, const iovec* vector, int count) {
   op o(&detail::read_shared, direction::in, const_cast<iovec*>(vector), static_cast<std::size_t>(count));
   return run(fd, o, descriptor_kind::shared_mode, wait_kind::io_read);
 }
 
+ssize_t write_plainly(int fd, const iovec* vector, int count) {
+  return write_whole(fd, vector, static_cast<std::size_t>(count), 0, [fd](iovec* v, int n) {
+    op o(&detail::write_shared, direction::out, v, static_cast<std::size_t>(n));
+    return run(fd, o, descriptor_kind::shared_mode, wait_kind::io_write);
+  });
+}
+
+// The call for sockets has found out that this is none, which costs less than to ask before.
+bool is_no_socket(ssize_t result) noexcept { return result < 0 && errno == ENOTSOCK; }
+
+// Nothing at all is asked for or handed over; and more parts than there may be are an error of the plain
+// call.
+bool is_nothing(const iovec* vector, int count) noexcept {
+  if (count <= 0 || count > IOV_MAX) return true;
+  for (int i = 0; i < count; ++i) {
+    if (vector[i].iov_len != 0) return false;
+  }
+  return true;
+}
+
+msghdr message_of(const iovec* vector, int count) noexcept {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(vector);
+  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
+  return message;
+}
+
+}  // namespace
+
 ssize_t read(int fd, void* buffer, std::size_t size) {
+  if (!inside()) return ::read(fd, buffer, size);
+  if (size != 0) {
+    op o(op_kind::receive, direction::in, buffer, size);
+    const ssize_t n = run(fd, o, descriptor_kind::socket, wait_kind::io_read);
+    if (!is_no_socket(n)) return n;
+  }
   const iovec v{buffer, size};
-  return posix::readv(fd, &v, 1);
+  return read_plainly(fd, &v, 1);
+}
+
+ssize_t readv(int fd, const iovec* vector, int count) {
+  if (!inside()) return ::readv(fd, vector, count);
+  if (!is_nothing(vector, count)) {
+    msghdr message = message_of(vector, count);
+    op o(op_kind::receive_message, direction::in, &message);
+    const ssize_t n = run(fd, o, descriptor_kind::socket, wait_kind::io_read);
+    if (!is_no_socket(n)) return n;
+  }
+  return read_plainly(fd, vector, count);
+}
+
+ssize_t write(int fd, const void* buffer, std::size_t size) {
+  if (!inside()) return ::write(fd, buffer, size);
+  if (size != 0) {
+    const ssize_t n = send_whole(fd, buffer, size, 0);
+    if (!is_no_socket(n)) return n;
+  }
+  const iovec v{const_cast<void*>(buffer), size};
+  return write_plainly(fd, &v, 1);
 }
 
 ssize_t writev(int fd, const iovec* vector, int count) {
   if (!inside()) return ::writev(fd, vector, count);
-  return without_throwing([&] {
-    return write_whole(fd, {vector, vector + count}, 0, [fd](iovec* v, int n) {
-      op o(&detail::write_shared, direction::out, v, static_cast<std::size_t>(n));
-      return run(fd, o, descriptor_kind::shared_mode, wait_kind::io_write);
-    });
-  });
-}
-
-ssize_t write(int fd, const void* buffer, std::size_t size) {
-  const iovec v{const_cast<void*>(buffer), size};
-  return posix::writev(fd, &v, 1);
+  if (!is_nothing(vector, count)) {
+    const msghdr message = message_of(vector, count);
+    const ssize_t n = posix::sendmsg(fd, &message, 0);
+    if (!is_no_socket(n)) return n;
+  }
+  return write_plainly(fd, vector, count);
 }
 
 namespace {
@@ -290,33 +366,30 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   if ((flags & MSG_DONTWAIT) != 0)
     return without_waiting(kernel::sendmsg(fd, message, flags | detail::no_sigpipe));
   msghdr part = *message;
-  return without_throwing([&] {
-    return write_whole(fd, {message->msg_iov, message->msg_iov + message->msg_iovlen}, flags,
-                       [&](iovec* v, int n) {
-                         part.msg_iov = v;
-                         part.msg_iovlen = static_cast<decltype(part.msg_iovlen)>(n);
-                         op o(op_kind::send_message, direction::out, &part, 1, flags);
-                         const ssize_t sent = run(fd, o, descriptor_kind::socket, wait_kind::io_write);
-                         part.msg_control = nullptr;  // it went with the first byte
-                         part.msg_controllen = 0;
-                         return sent;
-                       });
+  return write_whole(fd, message->msg_iov, message->msg_iovlen, flags, [&](iovec* v, int n) {
+    part.msg_iov = v;
+    part.msg_iovlen = static_cast<decltype(part.msg_iovlen)>(n);
+    op o(op_kind::send_message, direction::out, &part, 1, flags);
+    const ssize_t sent = run(fd, o, descriptor_kind::socket, wait_kind::io_write);
+    part.msg_control = nullptr;  // it went with the first byte
+    part.msg_controllen = 0;
+    return sent;
   });
 }
 
 ssize_t sendto(int fd, const void* buffer, std::size_t size, int flags, const sockaddr* to,
                socklen_t length) {
   if (!inside()) return ::sendto(fd, buffer, size, flags, to, length);
+  if ((flags & MSG_DONTWAIT) != 0) {
+    return without_waiting(kernel::sendto(fd, buffer, size, flags | detail::no_sigpipe, to, length));
+  }
+  if (to == nullptr) return send_whole(fd, buffer, size, flags);
   iovec v{const_cast<void*>(buffer), size};
   msghdr message{};
   message.msg_name = const_cast<sockaddr*>(to);
   message.msg_namelen = length;
   message.msg_iov = &v;
   message.msg_iovlen = 1;
-  if (size == 0) {
-    op o(op_kind::send_message, direction::out, &message, 1, flags);
-    return run(fd, o, descriptor_kind::socket, wait_kind::io_write);
-  }
   return posix::sendmsg(fd, &message, flags);
 }
 
@@ -378,74 +451,6 @@ int close(int fd) {
     d->await_let_go();
   }
   return kernel::close(fd);
-}
-
-// ---- readiness ----
-
-int detail_::poll_until(pollfd* set, nfds_t count, deadline until) {
-  std::error_code ec;
-  return without_throwing([&] {
-    const int n = detail::poll_many({set, count}, until, ec);
-    return without_waiting(ec ? static_cast<int>(failed(to_errno(ec))) : n);
-  });
-}
-
-int poll(pollfd* set, nfds_t count, int timeout) {
-  if (!inside()) return ::poll(set, count, timeout);
-  if (timeout == 0) return without_waiting(kernel::poll(set, count, 0));
-  return poll_until(set, count,
-                    timeout < 0 ? deadline::never() : deadline::after(std::chrono::milliseconds{timeout}));
-}
-
-namespace {
-
-int select_in_fiber(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
-  if (count < 0 || (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
-    return static_cast<int>(failed(EINVAL));
-  std::vector<pollfd> set;
-  for (int fd = 0; fd < count; ++fd) {
-    int events = 0;
-    if (in != nullptr && FD_ISSET(fd, in)) events |= POLLIN;
-    if (out != nullptr && FD_ISSET(fd, out)) events |= POLLOUT;
-    if (except != nullptr && FD_ISSET(fd, except)) events |= POLLPRI;
-    if (events != 0) set.push_back({fd, static_cast<short>(events), 0});
-  }
-  const deadline until =
-      timeout == nullptr
-          ? deadline::never()
-          : after(timeout->tv_sec, detail::saturated(std::chrono::microseconds{timeout->tv_usec}));
-  std::error_code ec;
-  detail::poll_many(set, until, ec);
-  without_waiting(0);
-  if (ec) return static_cast<int>(failed(to_errno(ec)));
-  if (timeout != nullptr && !until.is_never()) {
-    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(until.remaining()).count();
-    timeout->tv_sec = static_cast<time_t>(left / 1'000'000);
-    timeout->tv_usec = static_cast<suseconds_t>(left % 1'000'000);
-  }
-  for (fd_set* s : {in, out, except}) {
-    if (s != nullptr) FD_ZERO(s);
-  }
-  int ready = 0;
-  for (const pollfd& p : set) {
-    if ((p.revents & POLLNVAL) != 0) return static_cast<int>(failed(EBADF));
-    const auto report = [&](fd_set* s, int asked, int found) {
-      if (s == nullptr || (p.events & asked) == 0 || (p.revents & found) == 0) return;
-      FD_SET(p.fd, s);
-      ++ready;
-    };
-    report(in, POLLIN, POLLIN | POLLHUP | POLLERR);
-    report(out, POLLOUT, POLLOUT | POLLERR);
-    report(except, POLLPRI, POLLPRI);
-  }
-  return ready;
-}
-
-}  // namespace
-
-int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
-  if (!inside()) return ::select(count, in, out, except, timeout);
-  return without_throwing([&] { return select_in_fiber(count, in, out, except, timeout); });
 }
 
 // ---- time ----

@@ -1,5 +1,6 @@
 // libc's calls, by their plain names: on a fiber they let others run, off one they are libc's.
 #include "interpose/one_worker.hpp"
+#include "interpose/pair.hpp"
 #include "support/catch.hpp"
 #include "support/matrix.hpp"
 #include "support/temporary.hpp"
@@ -36,6 +37,7 @@
 
 using namespace std::chrono_literals;
 using zsync::test::on_one_worker;
+using zsync::test::pair;
 
 // What fortified programs call, and glibc's own names.
 extern "C" {
@@ -52,19 +54,6 @@ int __ppoll_chk(pollfd*, nfds_t, const timespec*, const sigset_t*, size_t);
 }
 
 namespace {
-
-// Two blocking sockets, connected.
-struct pair {
-  explicit pair(int type = SOCK_STREAM) { REQUIRE(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) == 0); }
-  ~pair() {
-    for (const int fd : ends) {
-      if (fd >= 0) ::close(fd);
-    }
-  }
-  pair(const pair&) = delete;
-  pair& operator=(const pair&) = delete;
-  int ends[2];
-};
 
 // The call must still wait when the other fiber comes, and go on once that one has sent a byte.
 void waits_for_a_byte(const char* name, const std::function<long(int)>& call) {

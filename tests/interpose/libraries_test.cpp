@@ -77,6 +77,16 @@ TEST_CASE("hiredis waits as a fiber, a thousand times", "[interpose]") {
   CHECK(together.failed == 0);
   server.program->send_signal(SIGSTOP);
   CHECK(run_guests(GUESTS_BLOCKING, "hiredis", 2, server.program->pid(), {server.port}, 1s).timed_out);
+  server.program->send_signal(SIGCONT);
+  // Where each has to wait for its answer, it is the longest wait or the sum of all.
+  constexpr int few = 5;
+  constexpr double each = 0.1;
+  const guest_run waiting = run_guests(GUESTS_INTERPOSED, "hiredis", 1000, 0, {server.port, "0.1"});
+  CHECK(waiting.failed == 0);
+  CHECK(waiting.seconds < 1000 * each / 4);
+  const guest_run one_by_one = run_guests(GUESTS_BLOCKING, "hiredis", few, 0, {server.port, "0.1"});
+  CHECK(one_by_one.failed == 0);
+  CHECK(one_by_one.seconds >= few * each * 0.99);
 }
 
 TEST_CASE("OpenSSL's BIO waits as a fiber", "[interpose]") {

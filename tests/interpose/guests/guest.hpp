@@ -21,6 +21,8 @@ deed hiredis(const arguments& more);
 deed openssl(const arguments& more);
 deed libpq(const arguments& more);
 deed mariadb(const arguments& more);
+// Of no library: a program.
+deed program(const arguments& more);
 
 // For errors of libraries.
 void expect(bool right, const std::string& what);

@@ -52,11 +52,9 @@ int run(const guests::deed& deed, int fibers, pid_t stopped) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::map<std::string, guests::deed (*)(const guests::arguments&)> all{{"curl", &guests::curl},
-                                                                              {"hiredis", &guests::hiredis},
-                                                                              {"openssl", &guests::openssl},
-                                                                              {"libpq", &guests::libpq},
-                                                                              {"mariadb", &guests::mariadb}};
+  const std::map<std::string, guests::deed (*)(const guests::arguments&)> all{
+      {"curl", &guests::curl},   {"hiredis", &guests::hiredis}, {"openssl", &guests::openssl},
+      {"libpq", &guests::libpq}, {"mariadb", &guests::mariadb}, {"program", &guests::program}};
   const guests::arguments words(argv + 1, argv + argc);
   if (words.size() < 3 || all.count(words[0]) == 0) return 2;
   rlimit files{};

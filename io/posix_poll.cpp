@@ -1,0 +1,174 @@
+// Waiting for readiness of one descriptor or several.
+#include <zsync/io/descriptor.hpp>
+#include <zsync/io/kernel.hpp>
+#include <zsync/io/perform.hpp>
+#include <zsync/io/poll.hpp>
+#include <zsync/io/posix.hpp>
+#include <zsync/io/posix_call.hpp>
+
+#include <sys/time.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace zsync::posix {
+namespace {
+
+namespace kernel = detail::kernel;
+
+using namespace detail_;
+
+// Events of one direction alone are what engines wait for without a set of their own.
+std::optional<detail::direction> only_direction(const pollfd& p) noexcept {
+  constexpr int in = POLLIN | POLLRDNORM;
+  constexpr int out = POLLOUT | POLLWRNORM;
+  if (p.fd < 0 || p.events == 0) return std::nullopt;
+  if ((p.events & ~in) == 0) return detail::direction::in;
+  if ((p.events & ~out) == 0) return detail::direction::out;
+  return std::nullopt;
+}
+
+// As poll_many() of one descriptor, which the worker may be waiting for already. Whoever closes it meanwhile
+// ends the wait.
+int poll_one(pollfd& p, detail::direction side, deadline until, std::error_code& ec) {
+  ec.clear();
+  for (bool expired = false;;) {
+    int n = 0;
+    do n = kernel::poll(&p, 1, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) ec = {errno, std::system_category()};
+    if (n != 0 || expired || until.has_passed()) return n;
+    const detail::descriptor_ptr d = detail::descriptor_ptr::borrow(p.fd, detail::descriptor_kind::other);
+    detail::op ready(detail::op_kind::ready, side);
+    ec = detail::perform(*d, ready, detail::wait_kind::io_other,
+                         until.is_never() ? detail::descriptor::no_timeout.count()
+                                          : std::max<clock::rep>(until.remaining().count(), 1));
+    expired = ec == std::errc::timed_out && ec != error::deadline_expired;
+    if (expired) ec.clear();
+    if (ec == error::closed) {
+      ec.clear();
+      p.revents = POLLNVAL;
+      return 1;
+    }
+    if (ec) return -1;
+  }
+}
+
+int wait_for_set(std::span<pollfd> set, deadline until, std::error_code& ec) {
+  if (set.size() == 1) {
+    if (const auto side = only_direction(set[0])) return poll_one(set[0], *side, until, ec);
+  }
+  return detail::poll_many(set, until, ec);
+}
+
+}  // namespace
+
+int detail_::poll_until(pollfd* set, nfds_t count, deadline until) {
+  std::error_code ec;
+  return without_throwing([&] {
+    const int n = wait_for_set({set, count}, until, ec);
+    return without_waiting(ec ? static_cast<int>(failed(to_errno(ec))) : n);
+  });
+}
+
+int poll(pollfd* set, nfds_t count, int timeout) {
+  if (!inside()) return ::poll(set, count, timeout);
+  if (timeout == 0) return without_waiting(kernel::poll(set, count, 0));
+  return poll_until(set, count,
+                    timeout < 0 ? deadline::never() : deadline::after(std::chrono::milliseconds{timeout}));
+}
+
+namespace {
+
+// A set may be larger than fd_set, for whoever has made room: so these go by numbers alone.
+using word = unsigned long;
+constexpr int word_bits = 8 * sizeof(word);
+
+bool contains(const fd_set* s, int fd) noexcept {
+  return s != nullptr && (reinterpret_cast<const word*>(s)[fd / word_bits] >> (fd % word_bits) & 1u) != 0;
+}
+
+void insert(fd_set* s, int fd) noexcept {
+  reinterpret_cast<word*>(s)[fd / word_bits] |= word{1} << (fd % word_bits);
+}
+
+void clear(fd_set* s, int count) noexcept {
+  if (s != nullptr) std::fill_n(reinterpret_cast<word*>(s), (count + word_bits - 1) / word_bits, word{0});
+}
+
+// Linux looks no further than its table of this process's descriptors reaches, and programs that give as
+// count how many there could ever be rely on that: their sets are smaller. 0: it does not say.
+int table_size() noexcept {
+  int size = 0;
+  std::FILE* const file = std::fopen("/proc/self/status", "re");
+  if (file == nullptr) return 0;
+  char line[256];
+  while (size == 0 && std::fgets(line, sizeof line, file) != nullptr) {
+    if (std::strncmp(line, "FDSize:", 7) == 0) size = std::atoi(line + 7);
+  }
+  std::fclose(file);
+  return size;
+}
+
+int at_most_possible(int count) noexcept {
+  if (count <= FD_SETSIZE) return count;
+  const int size = table_size();
+  return std::min(count, size != 0 ? size : FD_SETSIZE);
+}
+
+int select_in_fiber(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
+  if (count < 0 || (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
+    return static_cast<int>(failed(EINVAL));
+  count = at_most_possible(count);
+  std::vector<pollfd> set;
+  for (int fd = 0; fd < count; ++fd) {
+    int events = 0;
+    if (contains(in, fd)) events |= POLLIN;
+    if (contains(out, fd)) events |= POLLOUT;
+    if (contains(except, fd)) events |= POLLPRI;
+    if (events != 0) set.push_back({fd, static_cast<short>(events), 0});
+  }
+  const deadline until =
+      timeout == nullptr
+          ? deadline::never()
+          : after(timeout->tv_sec, detail::saturated(std::chrono::microseconds{timeout->tv_usec}));
+  std::error_code ec;
+  wait_for_set(set, until, ec);
+  without_waiting(0);
+  if (ec) return static_cast<int>(failed(to_errno(ec)));
+  if (timeout != nullptr && !until.is_never()) {
+    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(until.remaining()).count();
+    timeout->tv_sec = static_cast<time_t>(left / 1'000'000);
+    timeout->tv_usec = static_cast<suseconds_t>(left % 1'000'000);
+  }
+  for (const pollfd& p : set) {
+    if ((p.revents & POLLNVAL) != 0) return static_cast<int>(failed(EBADF));
+  }
+  for (fd_set* s : {in, out, except}) clear(s, count);
+  int ready = 0;
+  for (const pollfd& p : set) {
+    const auto report = [&](fd_set* s, int asked, int found) {
+      if (s == nullptr || (p.events & asked) == 0 || (p.revents & found) == 0) return;
+      insert(s, p.fd);
+      ++ready;
+    };
+    report(in, POLLIN, POLLIN | POLLHUP | POLLERR);
+    report(out, POLLOUT, POLLOUT | POLLERR);
+    report(except, POLLPRI, POLLPRI);
+  }
+  return ready;
+}
+
+}  // namespace
+
+int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
+  if (!inside()) return ::select(count, in, out, except, timeout);
+  return without_throwing([&] { return select_in_fiber(count, in, out, except, timeout); });
+}
+
+}  // namespace zsync::posix
