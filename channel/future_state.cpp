@@ -1,6 +1,18 @@
 #include <zsync/channel/future_state.hpp>
 
+#include <new>
+
 namespace zsync::detail {
+namespace {
+
+// Destructors of promises ask for it, so it comes even if there is no memory for the error's text.
+std::exception_ptr broken_promise() noexcept try {
+  return std::make_exception_ptr(std::future_error(std::future_errc::broken_promise));
+} catch (const std::bad_alloc&) {
+  return std::current_exception();
+}
+
+}  // namespace
 
 void continuation_list::insert(continuation_link& first, continuation_link& last) noexcept {
   first.previous = ends_.previous;
@@ -39,7 +51,7 @@ void future_state_base::publish(continuation_list& now) noexcept {
 
 void future_state_base::break_promise() noexcept {
   if (!begin()) return;
-  set_error(std::make_exception_ptr(std::future_error(std::future_errc::broken_promise)));
+  set_error(broken_promise());
   publish();
 }
 

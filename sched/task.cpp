@@ -5,9 +5,21 @@
 
 #include <cstdio>
 #include <mutex>
+#include <new>
 #include <system_error>
 
 namespace zsync::detail {
+namespace {
+
+// There may be no memory for the error's text either.
+std::exception_ptr no_stack() noexcept try {
+  return std::make_exception_ptr(
+      std::system_error(std::make_error_code(std::errc::not_enough_memory), "no stack for another fiber"));
+} catch (const std::bad_alloc&) {
+  return std::current_exception();
+}
+
+}  // namespace
 
 void* task::operator new(std::size_t size, std::align_val_t alignment) {
   return ::operator new(size, alignment);
@@ -142,8 +154,7 @@ void task::keep_exception() noexcept {
 
 void task::abandon() noexcept {
   abandoned_ = true;
-  failure_ = std::make_exception_ptr(
-      std::system_error(std::make_error_code(std::errc::not_enough_memory), "no stack for another fiber"));
+  failure_ = no_stack();
   on_abandon(failure_);
   {
     const outside_of_fibers here;
