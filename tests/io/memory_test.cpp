@@ -69,37 +69,40 @@ int fail_each_allocation(F f) {
 // On one worker, because the allocations that fail are one thread's. The matrix sees to it that no descriptor
 // is left.
 template <class F>
-void in_want_of_memory(F f) {
-  zsync::test::matrix({.workers = false}, [&](zsync::runtime_options options) {
-    options.workers = 1;
-    const int failures = zsync::run([&] { return fail_each_allocation(f); }, options);
-    REQUIRE(failures > 0);
-  });
+void in_want_of_memory(const char* what, F f) {
+  SECTION(what) {  // of a name of its own, or only the first of a test would run
+    zsync::test::matrix({.workers = false}, [&](zsync::runtime_options options) {
+      options.workers = 1;
+      const int failures = zsync::run([&] { return fail_each_allocation(f); }, options);
+      REQUIRE(failures > 0);
+    });
+  }
 }
 
 }  // namespace
 
 TEST_CASE("a signal set that finds no memory leaves nothing behind", "[signal][memory]") {
-  in_want_of_memory([] { zsync::signal_set one{SIGUSR1, SIGUSR2}; });
+  in_want_of_memory("a signal set", [] { zsync::signal_set one{SIGUSR1, SIGUSR2}; });
   REQUIRE(std::signal(SIGUSR1, SIG_DFL) == SIG_DFL);
 }
 
 TEST_CASE("a pipe, sockets and their connections that find no memory leave nothing behind", "[io][memory]") {
-  in_want_of_memory([] { zsync::pipe(); });
-  in_want_of_memory([] { zsync::unix_stream::pair(); });
-  in_want_of_memory([] { zsync::udp_socket::bind(zsync::socket_address::parse("127.0.0.1:0")); });
-  in_want_of_memory([] { zsync::test::connect_pair(); });
+  in_want_of_memory("a pipe", [] { zsync::pipe(); });
+  in_want_of_memory("a pair", [] { zsync::unix_stream::pair(); });
+  in_want_of_memory("a datagram socket",
+                    [] { zsync::udp_socket::bind(zsync::socket_address::parse("127.0.0.1:0")); });
+  in_want_of_memory("a connection", [] { zsync::test::connect_pair(); });
 }
 
 TEST_CASE("a child process that finds no memory is not started, or ended", "[process][memory]") {
-  in_want_of_memory([] {
+  in_want_of_memory("a child process", [] {
     auto child =
         zsync::process::spawn({"cat"}, {.in = zsync::child_stream::pipe, .out = zsync::child_stream::pipe});
   });
 }
 
 TEST_CASE("posix calls that find no memory say ENOMEM", "[posix][memory]") {
-  in_want_of_memory([] {
+  in_want_of_memory("posix calls", [] {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return;
     const zsync::deadline_scope at_most(std::chrono::milliseconds{1});
@@ -138,7 +141,7 @@ TEST_CASE("posix calls that find no memory say ENOMEM", "[posix][memory]") {
 }
 
 TEST_CASE("a look-up that finds no memory says so, and those after it are answered", "[resolve][memory]") {
-  in_want_of_memory([] { zsync::resolve("localhost", "80"); });
+  in_want_of_memory("a look-up", [] { zsync::resolve("localhost", "80"); });
 }
 
 TEST_CASE("an attempt to connect for which there is no stack has failed", "[tcp][memory]") {
