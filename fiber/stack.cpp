@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <new>
 
 namespace zsync::detail {
@@ -33,6 +34,12 @@ constexpr std::size_t warm_max = 64;
 constexpr int guard_install = MADV_GUARD_INSTALL;
 #else
 constexpr int guard_install = 102;  // Linux 6.13; older headers do not name it
+#endif
+
+#if defined(MADV_POPULATE_READ)
+constexpr int populate_read = MADV_POPULATE_READ;
+#else
+constexpr int populate_read = 22;   // Linux 5.14
 #endif
 
 std::size_t page_size() noexcept {
@@ -86,7 +93,9 @@ bool guard_pages_work() noexcept {
   const std::size_t size = page_size();
   void* const probe = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (probe == MAP_FAILED) return false;
-  const bool works = ::madvise(probe, size, guard_install) == 0;
+  // An emulated kernel may take advice that it does not know, and do nothing. A guard refuses to be filled.
+  const bool works = ::madvise(probe, size, guard_install) == 0 &&
+                     ::madvise(probe, size, populate_read) != 0 && errno == EFAULT;
   ::munmap(probe, size);
   return works;
 #else
