@@ -2,6 +2,7 @@
 // memory checkers want) is the worker's business: see switch_to() in sched/worker.cpp.
 #pragma once
 
+#include <zsync/fiber/float_control.hpp>
 #include <zsync/fiber/stack.hpp>
 
 #include <boost/context/detail/fcontext.hpp>
@@ -44,8 +45,13 @@ inline void* make_context(const stack& memory, void (*entry)(transfer)) noexcept
   return from;
 }
 #else
+// What Boost's switch keeps of the processor has how floating-point arithmetic rounds on some only: here by
+// hand.
 inline transfer jump(void* to, void* data) noexcept {
-  return boost::context::detail::jump_fcontext(to, data);
+  const float_control rounding;
+  const transfer from = boost::context::detail::jump_fcontext(to, data);
+  rounding.restore();
+  return from;
 }
 #endif
 
