@@ -3,6 +3,7 @@
 #include "support/catch.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -14,6 +15,19 @@ using zsync::detail::wake_cause;
 namespace {
 
 constexpr std::uint32_t both = parker::cancellable | parker::wakeable;
+
+// How often threads meet in a race: so many times, and where each meeting costs them turns at a crowded
+// processor, as often as some seconds allow.
+class meetings {
+ public:
+  static constexpr int most = 4'000;
+  [[nodiscard]] bool another(int so_far) const {
+    return so_far < most && (so_far < 100 || std::chrono::steady_clock::now() < end_);
+  }
+
+ private:
+  std::chrono::steady_clock::time_point end_ = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+};
 
 }  // namespace
 
@@ -104,7 +118,7 @@ TEST_CASE("with both pending, cancellation goes first and the token stays", "[pa
 // One owner waits again and again; three threads race to end each wait, by claim, token and cancellation. The
 // rules: each wait has exactly one winner, and after a token nobody sleeps.
 TEST_CASE("claims, tokens and openings that race give each wait exactly one winner", "[parker]") {
-  constexpr int rounds = 4'000;
+  constexpr int over = meetings::most + 1;
   parker one(false);
   std::atomic<int> round{0};
   std::atomic<int> finished{0};
@@ -112,8 +126,9 @@ TEST_CASE("claims, tokens and openings that race give each wait exactly one winn
   std::vector<std::thread> racers;
   for (int kind = 0; kind < 3; ++kind) {
     racers.emplace_back([&, kind] {
-      for (int r = 1; r <= rounds; ++r) {
+      for (int r = 1;; ++r) {
         while (round.load() < r) std::this_thread::yield();
+        if (round.load() == over) return;
         const bool won = kind == 0 ? one.deposit_token() : one.claim();
         if (won) winners.fetch_add(1);
         finished.fetch_add(1);
@@ -121,7 +136,8 @@ TEST_CASE("claims, tokens and openings that race give each wait exactly one winn
     });
   }
   int bad = 0;
-  for (int r = 1; r <= rounds; ++r) {
+  const meetings limit;
+  for (int r = 1; limit.another(r - 1); ++r) {
     winners.store(0);
     finished.store(0);
     round.store(r);
@@ -133,14 +149,14 @@ TEST_CASE("claims, tokens and openings that race give each wait exactly one winn
     // A claim may have won while the token stayed: take it out for the next round.
     if (one.arm(parker::wakeable) == arm_result::open) (void)one.claim();
   }
+  round.store(over);
   for (auto& t : racers) t.join();
   CHECK(bad == 0);
 }
 
 TEST_CASE("a cancellation that races with an opening is never lost", "[parker]") {
-  constexpr int rounds = 4'000;
   std::vector<std::unique_ptr<parker>> all;
-  for (int i = 0; i < rounds; ++i) all.push_back(std::make_unique<parker>(false));
+  for (int i = 0; i < meetings::most; ++i) all.push_back(std::make_unique<parker>(false));
   std::atomic<int> round{-1};
   std::atomic<int> answered{-1};
   std::atomic<bool> won{false};
@@ -151,20 +167,23 @@ TEST_CASE("a cancellation that races with an opening is never lost", "[parker]")
     }
   };
   std::thread canceller([&] {
-    for (int r = 0; r < rounds; ++r) {
+    for (int r = 0;; ++r) {
       wait_for(round, r);
+      if (round.load() == meetings::most) return;
       won.store(all[static_cast<std::size_t>(r)]->request_cancel());
       answered.store(r);
     }
   });
   int bad = 0;
-  for (int r = 0; r < rounds; ++r) {
+  const meetings limit;
+  for (int r = 0; limit.another(r); ++r) {
     parker& one = *all[static_cast<std::size_t>(r)];
     round.store(r);
     const arm_result found = one.arm(parker::cancellable);
     wait_for(answered, r);
     if (one.is_waiting() || won.load() != (found == arm_result::open)) ++bad;
   }
+  round.store(meetings::most);
   canceller.join();
   CHECK(bad == 0);
 }
