@@ -135,8 +135,13 @@ std::string limit(rlim_t value) { return value == RLIM_INFINITY ? "unlimited" : 
 finding descriptors() {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
-  return {"descriptors", limit(files.rlim_cur) + ", at most " + limit(files.rlim_max),
-          "so many sockets and files at once; raise it with `ulimit -n`"};
+  const std::string found = limit(files.rlim_cur) + ", at most " + limit(files.rlim_max);
+  if (files.rlim_cur != files.rlim_max)
+    return {"descriptors", found, "so many sockets and files at once; raise it with `ulimit -n`"};
+  return {
+      "descriptors", found,
+      "so many sockets and files at once; only the system's owner can allow more: LimitNOFILE= of a systemd "
+      "service, --ulimit nofile= of a container, /etc/security/limits.conf for logins"};
 }
 
 finding address_space() {

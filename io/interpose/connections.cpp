@@ -120,3 +120,5 @@ ZSYNC_REPLACES void closefrom(int first) noexcept {
 ZSYNC_REPLACES int fclose(FILE* file) {
   return instead_of_those_who_wait(::fileno(file), [&] { return real_fclose(file); });
 }
+
+ZSYNC_REPLACES int _IO_fclose(FILE* file) { return ::fclose(file); }

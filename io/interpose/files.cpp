@@ -29,6 +29,7 @@ ZSYNC_REAL(sendfile);
 ZSYNC_REAL(splice);
 ZSYNC_REAL(waitpid);
 ZSYNC_REAL(wait4);
+ZSYNC_REAL(waitid);
 ZSYNC_REAL(pthread_join);
 
 }  // namespace
@@ -171,6 +172,24 @@ ZSYNC_REPLACES pid_t wait4(pid_t child, int* status, int options, rusage* usage)
   return elsewhere([&] { return real_wait4(child, status, options, usage); }, pid_t{-1});
 }
 
+ZSYNC_REPLACES pid_t wait3(int* status, int options, rusage* usage) noexcept {
+  return ::wait4(-1, status, options, usage);
+}
+
+ZSYNC_REPLACES int waitid(idtype_t type, id_t id, siginfo_t* found, int options) {
+  if ((options & WNOHANG) != 0 || !on_fiber()) return real_waitid(type, id, found, options);
+  siginfo_t seen{};  // says by a process number of 0 that there is nothing yet
+  const int error = errno;
+  if (real_waitid(type, id, &seen, options | WNOHANG) != 0) return -1;
+  if (seen.si_pid != 0) {
+    if (found != nullptr) *found = seen;
+    errno = error;
+    return 0;
+  }
+  const wait_ahead ahead("waitid");
+  return elsewhere([&] { return real_waitid(type, id, found, options); }, -1);
+}
+
 ZSYNC_REPLACES int pthread_join(pthread_t thread, void** result) {
   if (!on_fiber()) return real_pthread_join(thread, result);
   if (const int error = ::pthread_tryjoin_np(thread, result); error != EBUSY) return error;
@@ -180,6 +199,10 @@ ZSYNC_REPLACES int pthread_join(pthread_t thread, void** result) {
 
 // ---- by other names ----
 
+ZSYNC_REPLACES pid_t __wait(int* status) { return ::wait(status); }
+ZSYNC_REPLACES pid_t __waitpid(pid_t child, int* status, int options) {
+  return ::waitpid(child, status, options);
+}
 ZSYNC_REPLACES ssize_t pread64(int fd, void* buffer, std::size_t size, off64_t offset) {
   return ::pread(fd, buffer, size, offset);
 }

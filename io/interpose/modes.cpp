@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstdarg>
+#include <cstdio>
 #include <mutex>
 
 namespace {
@@ -17,6 +18,7 @@ namespace {
 ZSYNC_REAL(fcntl);
 ZSYNC_REAL(fcntl64);
 ZSYNC_REAL(ioctl);
+ZSYNC_REAL(fdopen);
 ZSYNC_REAL(flock);
 ZSYNC_REAL(lockf);
 ZSYNC_REAL(lockf64);
@@ -31,7 +33,7 @@ namespace {
 // While a fiber accepts or connects, a blocking descriptor is non-blocking for a moment: nobody looks, and
 // nobody sets a mode that would be lost.
 template <class F>
-int between_changes(int fd, F f) noexcept {
+auto between_changes(int fd, F f) noexcept {
   if (fd < 0 || !active() || in_forked_child()) return f();
   const std::lock_guard hold(detail::mode_lock(fd));
   return f();
@@ -103,6 +105,13 @@ ZSYNC_REPLACES int ioctl(int fd, unsigned long request, ...) noexcept {
   if (request == FIONBIO) return between_changes(fd, [&] { return real_ioctl(fd, request, argument); });
   return real_ioctl(fd, request, argument);
 }
+
+// For appending it sets a mode, of what it finds.
+ZSYNC_REPLACES FILE* fdopen(int fd, const char* mode) noexcept {
+  return between_changes(fd, [&] { return real_fdopen(fd, mode); });
+}
+
+ZSYNC_REPLACES FILE* _IO_fdopen(int fd, const char* mode) noexcept { return ::fdopen(fd, mode); }
 
 ZSYNC_REPLACES int flock(int fd, int operation) noexcept {
   if ((operation & LOCK_NB) != 0 || !on_fiber()) return real_flock(fd, operation);

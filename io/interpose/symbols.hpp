@@ -17,7 +17,8 @@
   X(__pwrite64) X(preadv) X(preadv64) X(pwritev) X(pwritev64) X(fsync) X(fdatasync) X(sendfile) \
   X(sendfile64) X(splice) X(waitpid) X(wait) X(wait4) X(pthread_join) X(pthread_mutex_lock) \
   X(pthread_mutex_trylock) X(pthread_mutex_timedlock) X(pthread_mutex_clocklock) \
-  X(pthread_mutex_unlock)
+  X(pthread_mutex_unlock) X(socket) X(socketpair) X(pipe) X(__pipe) X(pipe2) X(dup) X(shutdown) \
+  X(setsockopt) X(fdopen) X(__wait) X(__waitpid) X(wait3) X(waitid)
 // clang-format on
 
 // Declares as bytes what is a function, whatever its parameters: only its address is wanted.

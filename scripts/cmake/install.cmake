@@ -49,6 +49,10 @@ configure_file(${CMAKE_CURRENT_LIST_DIR}/zsync.pc.in ${PROJECT_BINARY_DIR}/zsync
 install(FILES ${PROJECT_BINARY_DIR}/zsync.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/zsync-sim.pc.in ${PROJECT_BINARY_DIR}/zsync-sim.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/zsync-sim.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(TARGET zsync-interpose)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/zsync-interpose.pc.in ${PROJECT_BINARY_DIR}/zsync-interpose.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/zsync-interpose.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
 
 # For gdb, to be sourced; and for the shared library where gdb finds it, which is by the library's path on the machine
 # that it is installed on: of a package, that is not where the files are put together.
