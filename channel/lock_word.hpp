@@ -15,6 +15,7 @@
 #pragma once
 
 #include <zsync/channel/owner.hpp>
+#include <zsync/fiber/atomic.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/spinlock.hpp>
 #include <zsync/sched/wait.hpp>
@@ -26,7 +27,7 @@ namespace zsync::detail {
 
 class lock_word {
  public:
-  constexpr lock_word() noexcept = default;
+  lock_word() noexcept = default;  // constexpr, as its parts are
   lock_word(const lock_word&) = delete;
   lock_word& operator=(const lock_word&) = delete;
   ~lock_word() {
@@ -69,7 +70,7 @@ class lock_word {
   bool lock_slowly(owner_id me, deadline until, std::uint32_t flags);
   void unlock_slowly(owner_id me) noexcept;
 
-  std::atomic<owner_id> word_{0};
+  atomic<owner_id> word_{0};
   spinlock queue_lock_;
   wait_queue waiters_;  // queue_lock_; slot: the waiter's owner_id
 };

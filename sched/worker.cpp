@@ -63,8 +63,7 @@ worker::worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io)
   }
   current_ = &root_;
   root_.home.store(this, std::memory_order_relaxed);
-  root_.context = &root_;                             // anything: it is no newborn
-  state_.store(sleeping, std::memory_order_relaxed);  // whoever gives before it is driven has to wake it
+  root_.context = &root_;  // anything: it is no newborn
 }
 
 worker::~worker() {
@@ -87,14 +86,14 @@ void worker::enter() {
   floats_ = {};
   signals_.enter();
   checker::begin_thread(root_.checked, nobody_);
-  state_.store(awake, std::memory_order_seq_cst);
+  sleep_.rise();
   owner_.note_awake();
   now_ = clock::now();
 }
 
 void worker::leave() noexcept {
-  state_.store(sleeping, std::memory_order_seq_cst);
-  // What came before that store found us awake and woke nobody: leave the poller readable for it.
+  sleep_.fall_asleep();
+  // What came before that found us awake and woke nobody: leave the poller readable for it.
   if (!idle()) wake_if_asleep();
   signals_.leave();
   checker::end_thread(nobody_);

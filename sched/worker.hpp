@@ -9,6 +9,7 @@
 #include <zsync/sched/choice.hpp>
 #include <zsync/sched/poller.hpp>
 #include <zsync/sched/run_queue.hpp>
+#include <zsync/sched/sleep_state.hpp>
 #include <zsync/timer/timer_queue.hpp>
 
 #include <pthread.h>
@@ -141,7 +142,7 @@ class worker {
   }
   bool wake_if_asleep() noexcept;        // false: it was awake
   void wake() noexcept { io_->wake(); }  // its next block() returns at once
-  [[nodiscard]] bool asleep() const noexcept { return state_.load(std::memory_order_relaxed) == sleeping; }
+  [[nodiscard]] bool asleep() const noexcept { return sleep_.asleep(); }
   [[nodiscard]] bool has_visitors() const noexcept { return visitors_.load(std::memory_order_acquire) != 0; }
   [[nodiscard]] fiber_control* take_newborn() noexcept { return newborns_.take_oldest(); }
   [[nodiscard]] fiber_control* take_shared() noexcept { return shared_.take_oldest(); }
@@ -255,9 +256,8 @@ class worker {
   stealing_deque shared_;  // started fibers that may move
 
   // Others write these.
-  enum state : std::uint32_t { awake, sleeping };
   alignas(64) inbox inbox_;
-  std::atomic<std::uint32_t> state_{awake};
+  sleep_state sleep_;
   std::atomic<std::uint32_t> visitors_{0};  // threads within give()
   std::atomic<bool> sweep_{false};          // answer() has something to do
   std::atomic<worker_listing*> question_{nullptr};

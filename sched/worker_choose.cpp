@@ -126,21 +126,21 @@ fiber_control* worker::rob(worker& victim) noexcept {
   return started;
 }
 
-// The store of `sleeping` comes before the look at the inbox, a giver's push before its look at the state:
-// one of the two sees the other. A newborn that another worker pushes at this moment may be missed, for it
-// pays no fence for that: the nap, while others are awake, finds it.
+// It says that it sleeps before it looks at the inbox: see sleep_state.hpp. A newborn that another worker
+// pushes at this moment may be missed, for it pays no fence for that: the nap, while others are awake, finds
+// it.
 void worker::sleep(bool only_a_nap) noexcept {
   if (spin_ != clock::duration::zero() && spin()) return;
   deadline until = timers_.next();
   if (owner_.tidying().before_sleep(now_, until)) return pass();
   const clock::time_point before = now_;
   const bool alone = owner_.idle.fetch_add(1, std::memory_order_relaxed) + 1 == owner_.size();
-  state_.store(sleeping, std::memory_order_seq_cst);
+  sleep_.fall_asleep();
   bool work = !inbox_.empty() || sweep_.load(std::memory_order_seq_cst) || owner_.has_injected();
   for (unsigned i = 0; i < owner_.size() && !work; ++i) work = owner_.at(i).surplus() != 0;
   if (only_a_nap && !alone) until = tightest(until, deadline::after(nap));
   io_->wait(work ? deadline::passed() : until);
-  state_.store(awake, std::memory_order_relaxed);
+  sleep_.rise();
   owner_.idle.fetch_sub(1, std::memory_order_relaxed);
   owner_.note_awake();
   count.polls.add();

@@ -81,8 +81,7 @@ void worker::sort_in(fiber_control& f) noexcept {
 }
 
 bool worker::wake_if_asleep() noexcept {
-  if (state_.load(std::memory_order_seq_cst) != sleeping) return false;
-  if (state_.exchange(awake, std::memory_order_seq_cst) != sleeping) return false;
+  if (!sleep_.rouse()) return false;
   io_->wake();
   checker::release(&owner_);  // it closes what this used
   return true;
