@@ -8,13 +8,14 @@
 namespace zsync::detail {
 namespace {
 
-// A descriptor is borrowed for as long as somebody waits, so that these lists are short.
-struct alignas(64) numbers {
+// As many lists as keep them short while each of some ten thousand fibers waits for a connection. A
+// descriptor takes itself out without a look at the others: a list's are scattered all over the memory.
+struct numbers {
   spinlock lock;  // guards the two lists
   descriptor* first = nullptr;
   closing_number* closing = nullptr;
 };
-constinit std::array<numbers, 64> table{};
+constinit std::array<numbers, 4096> table{};
 
 numbers& list_of(int fd) noexcept { return table[static_cast<unsigned>(fd) % table.size()]; }
 
@@ -47,6 +48,8 @@ void list_borrowed(descriptor& d) noexcept {
     while (closing != nullptr && closing->fd_ != d.fd()) closing = closing->next_;
     if (closing == nullptr) {
       d.next_borrowed = n.first;
+      d.link_borrowed = &n.first;
+      if (n.first != nullptr) n.first->link_borrowed = &d.next_borrowed;
       n.first = &d;
       return;
     }
@@ -62,9 +65,8 @@ void list_borrowed(descriptor& d) noexcept {
 void unlist_borrowed(descriptor& d) noexcept {
   numbers& n = list_of(d.fd());
   const std::lock_guard hold(n.lock);
-  descriptor** at = &n.first;
-  while (*at != &d) at = &(*at)->next_borrowed;
-  *at = d.next_borrowed;
+  *d.link_borrowed = d.next_borrowed;
+  if (d.next_borrowed != nullptr) d.next_borrowed->link_borrowed = d.link_borrowed;
 }
 
 descriptor_ptr find_borrowed(int fd) noexcept {

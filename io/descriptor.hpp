@@ -151,7 +151,8 @@ class descriptor {
   // The home is going away; wakes those who relied on it.
   void evict(engine& here) noexcept;
   descriptor* next_mail = nullptr;
-  descriptor* next_borrowed = nullptr;  // borrowed.cpp's
+  descriptor* next_borrowed = nullptr;   // borrowed.cpp's, as the next
+  descriptor** link_borrowed = nullptr;  // what points to this
   [[nodiscard]] bool borrowed() const noexcept { return borrowed_; }
 
   // Nanoseconds that a read or write may wait; relaxed, any thread.
