@@ -82,15 +82,17 @@ void run_to_the_end(sample& program, zsync::runtime& runtime) {
   });
 }
 
-int launch(const std::string& name, sample& program, const runtime_flags& flags) {
+int launch(const std::string& name, sample& program, runtime_flags& flags) {
   try {
     // Somebody who presses Ctrl-\ wants to know what hangs; who wants a core has SIGABRT.
     const zsync::dump_on quit(SIGQUIT);
     const auto inspection = flags.inspection();
+    flags.open_trace();
     zsync::runtime runtime(flags.options());
     run_to_the_end(program, runtime);
     program.summarise(std::cout);
     std::cout.flush();
+    flags.write_trace(runtime);
     flags.print_stats(runtime.stats());
     return program.all_well() ? 0 : 1;
   } catch (const std::exception& error) {

@@ -45,6 +45,10 @@ struct runtime_options {
   // at least so many percent of their stack.
   unsigned stack_warning_percent = 0;
 
+  // Not zero: each worker keeps so many events of the most recent past for write_trace(), some 60 bytes each.
+  // A switch then takes some hundred nanoseconds more.
+  std::size_t trace_events = 0;
+
   // For tests of code that is to run under work_stealing: every wake moves such a fiber to another worker.
   bool force_migration = false;
 };

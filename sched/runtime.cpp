@@ -2,6 +2,7 @@
 
 #include <zsync/sched/dump.hpp>
 #include <zsync/sched/scheduler.hpp>
+#include <zsync/sched/trace.hpp>
 
 namespace zsync {
 namespace detail {
@@ -56,6 +57,8 @@ bool executor::shutdown(std::chrono::nanoseconds grace) {
 }
 
 void executor::dump(std::ostream& out, dump_format format) const { detail::dump(*impl_, out, format); }
+
+void executor::write_trace(std::ostream& out) const { detail::write_trace(*impl_, out); }
 
 runtime_stats executor::stats() const { return impl_->stats(); }
 

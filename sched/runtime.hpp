@@ -70,6 +70,12 @@ class executor {
   // not at all. Addresses are named as far as the program's symbols go, the rest as offsets for addr2line.
   void dump(std::ostream& out, dump_format format = dump_format::text) const;
 
+  // What fibers and workers did lately, as far as runtime_options::trace_events had it kept: JSON that
+  // ui.perfetto.dev and chrome://tracing open. Each fiber is a track, with slices for its turns and, by their
+  // reason, its waits; each worker is one; arrows lead from who woke or spawned a fiber to its next turn.
+  // From any thread, while everything runs on.
+  void write_trace(std::ostream& out) const;
+
   // How much of their stacks fibers have used, by the place that spawned them, those that used most first; of
   // fibers that have ended. Empty unless runtime_options::measure_stacks is set.
   [[nodiscard]] std::vector<stack_usage> stack_report() const;

@@ -148,6 +148,8 @@ void scheduler::admit(fiber_control& newborn, int placed_on) {
   if (ours && !newborn.placed) {
     newborn.id = here->next_id();
     here->count.spawned.add();
+    if (here->records()) [[unlikely]]
+      here->record_wake(newborn, true);
     here->push_newborn(newborn);
     return;
   }

@@ -166,6 +166,8 @@ void wait::throw_unless_notified() const {
   auto& fiber = static_cast<fiber_control&>(claimed);
   checker::release(&fiber.cause);
   worker* const home = fiber.home.load(std::memory_order_relaxed);  // it stays: nobody else can resume it
+  if (home->records()) [[unlikely]]
+    home->record_wake(fiber);
   if (home == current_worker()) [[likely]] {
     home->make_ready(fiber);
   } else {

@@ -1,6 +1,7 @@
 #include <zsync/sched/worker.hpp>
 
 #include <zsync/sched/delayed_calls.hpp>
+#include <zsync/sched/recorder.hpp>
 #include <zsync/sched/scheduler.hpp>
 #include <zsync/sched/wait.hpp>
 
@@ -50,13 +51,16 @@ outside_of_fibers::outside_of_fibers() noexcept : driven_(std::exchange(this_thr
 outside_of_fibers::~outside_of_fibers() { this_thread.driving = driven_; }
 
 worker::worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io)
-    : io_(std::move(io)),
+    : records_(owner.options().trace_events != 0),
+      io_(std::move(io)),
       random_(0x9e3779b9U * (index + 1)),
       owner_(owner),
       default_stack_size_(static_cast<std::uint32_t>(owner.options().stack_size)),
       index_(index),
       measures_(owner.meter() != nullptr),
-      delayed_(std::make_shared<delayed_calls>(*this)) {
+      delayed_(std::make_shared<delayed_calls>(*this)),
+      recorder_(records_ ? std::make_unique<recorder>(owner.options().trace_events) : nullptr) {
+  if (records_) picks_left_ = 1;
   if (owner_.size() == 1) {
     newborns_.never_shared();
     shared_.never_shared();

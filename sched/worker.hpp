@@ -25,6 +25,7 @@ namespace zsync::detail {
 class scheduler;
 struct worker_listing;
 class delayed_calls;
+class recorder;
 
 // The worker that the calling thread drives now; nullptr on a plain thread. Out of line and never inlined:
 // a fiber may be on another thread after any wait, so the compiler must not keep the thread-local's address.
@@ -129,6 +130,12 @@ class worker {
   void list_fibers(worker_listing& into) noexcept;
   void answer_listing() noexcept;  // if somebody asks
 
+  // For traces; see recorder.hpp. From any thread that made `f` ready, or has spawned it: it must not run
+  // yet.
+  [[nodiscard]] bool records() const noexcept { return records_; }
+  [[gnu::noinline]] void record_wake(const fiber_control& f, bool newborn = false) noexcept;
+  [[nodiscard]] recorder* recorded() const noexcept { return recorder_.get(); }  // nullptr: nothing is
+
   // Any thread.
   [[gnu::noinline]] void give(fiber_control& f) noexcept;  // a claimed fiber of this worker, or a newborn
   void request_sweep() noexcept;                           // cancel_all(), soon
@@ -179,6 +186,9 @@ class worker {
   [[gnu::noinline]] void take_turn() noexcept;
   void refill() noexcept;
   void pass() noexcept;
+  [[gnu::noinline]] bool record_stop() noexcept;
+  [[gnu::noinline]] void record_poll(clock::time_point since, bool could_block) noexcept;
+  void ask_kernel(deadline until, bool could_block) noexcept;
   void expire_timers() noexcept;
   void empty_inbox() noexcept;
   void sort_in(fiber_control& f) noexcept;
@@ -221,6 +231,7 @@ class worker {
   afterwards afterwards_ = afterwards::nothing;
   bool returns_when_idle_ = false;  // pick() yields the root rather than sleeping
   bool bounded_ = false;            // pick() yields the root once `bound_` has passed
+  const bool records_;              // each pick is a turn, in which it is recorded
   fiber_control* left_ = nullptr;   // whose stack the last jump left
   exception_state* exceptions_ = nullptr;
   checker_nobody nobody_;
@@ -249,6 +260,7 @@ class worker {
   const unsigned index_;
   const bool measures_;  // the stacks of its fibers
   const std::shared_ptr<delayed_calls> delayed_;
+  const std::unique_ptr<recorder> recorder_;
   root_fiber root_;
 
   // Others take from these.

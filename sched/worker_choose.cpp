@@ -1,6 +1,7 @@
 // What a worker does when its ready queue gives nothing, or has given often enough.
 #include <zsync/sched/worker.hpp>
 
+#include <zsync/sched/recorder.hpp>
 #include <zsync/sched/scheduler.hpp>
 
 #include <algorithm>
@@ -47,7 +48,8 @@ fiber_control* worker::pick_here() noexcept {
 
 // Each kind that the ready queue could keep waiting gets one place in it.
 void worker::take_turn() noexcept {
-  picks_left_ = bounded_ ? 1 : picks_a_turn;
+  picks_left_ = bounded_ || records_ ? 1 : picks_a_turn;
+  if (records_ && !record_stop() && !bounded_) return;
   empty_inbox();
   // Rarely the oldest: where fibers fork and join, it would begin another large branch of the tree.
   const bool oldest = --turns_left_for_oldest_ <= 0;
@@ -83,10 +85,23 @@ void worker::refill() noexcept {
 }
 
 // A look at the kernel and the clock that does not block.
-void worker::pass() noexcept {
-  io_->wait(deadline::passed());
+void worker::pass() noexcept { ask_kernel(deadline::passed(), false); }
+
+// What it wakes by this, timers included, nobody else has woken.
+void worker::ask_kernel(deadline until, bool could_block) noexcept {
+  const clock::time_point since = records_ ? clock::now() : clock::time_point{};
+  if (records_) recorder_->polling = true;
+  io_->wait(until);
   count.polls.add();
+  if (could_block) {
+    sleep_.rise();
+    owner_.idle.fetch_sub(1, std::memory_order_relaxed);
+    owner_.note_awake();
+  }
   expire_timers();
+  if (!records_) return;
+  recorder_->polling = false;
+  record_poll(since, could_block);
 }
 
 void worker::expire_timers() noexcept {
@@ -139,13 +154,8 @@ void worker::sleep(bool only_a_nap) noexcept {
   bool work = !inbox_.empty() || sweep_.load(std::memory_order_seq_cst) || owner_.has_injected();
   for (unsigned i = 0; i < owner_.size() && !work; ++i) work = owner_.at(i).surplus() != 0;
   if (only_a_nap && !alone) until = tightest(until, deadline::after(nap));
-  io_->wait(work ? deadline::passed() : until);
-  sleep_.rise();
-  owner_.idle.fetch_sub(1, std::memory_order_relaxed);
-  owner_.note_awake();
-  count.polls.add();
+  ask_kernel(work ? deadline::passed() : until, true);
   if (!work) count.sleeps.add();
-  expire_timers();
   // Woken by another thread, and so soon that it would have paid to stay awake?
   if (!inbox_.empty() && now_ - before < 2 * owner_.options().spin_max) {
     spin_ = std::min<clock::duration>(2 * spin_ + std::chrono::microseconds{1}, owner_.options().spin_max);

@@ -6,7 +6,10 @@
 #include <zsync/io/backends.hpp>
 
 #include <CLI/App.hpp>
+#include <cerrno>
 #include <iostream>
+#include <stdexcept>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -29,6 +32,11 @@ void runtime_flags::add_to(CLI::App& command) {
              {{"pinned", scheduling::pinned}, {"work_stealing", scheduling::work_stealing}},
              "Where started fibers run")
       ->group("Runtime");
+  add_text(command, "--trace", trace_,
+           "Write what fibers did, at most the last quarter of a million events a worker, "
+           "for ui.perfetto.dev",
+           "FILE")
+      ->group("Runtime");
   command.add_flag("--stats", stats_, "Print the runtime's counters at the end")->group("Runtime");
   command
       .add_flag("--inspect", inspect_,
@@ -40,11 +48,25 @@ zsync::runtime_options runtime_flags::options() const {
   zsync::runtime_options result = options_;
   result.workers = static_cast<unsigned>(workers_);
   result.stack_size = stack_size_;
+  if (!trace_.empty()) result.trace_events = std::size_t{1} << 18;
   return result;
 }
 
 std::optional<zsync::inspection> runtime_flags::inspection() const {
   return inspect_ ? std::make_optional<zsync::inspection>() : std::nullopt;
+}
+
+void runtime_flags::open_trace() {
+  if (trace_.empty()) return;
+  trace_file_.open(trace_);
+  if (!trace_file_) throw std::system_error(errno, std::generic_category(), trace_);
+}
+
+void runtime_flags::write_trace(const zsync::runtime& of) {
+  if (trace_.empty()) return;
+  of.write_trace(trace_file_);
+  trace_file_.close();
+  if (!trace_file_) throw std::runtime_error("cannot write to " + trace_);
 }
 
 void runtime_flags::print_stats(const zsync::runtime_stats& s) const {

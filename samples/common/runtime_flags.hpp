@@ -3,10 +3,13 @@
 
 #include <zsync/io/inspection.hpp>
 #include <zsync/sched/options.hpp>
+#include <zsync/sched/runtime.hpp>
 #include <zsync/sched/stats.hpp>
 
 #include <cstdint>
+#include <fstream>
 #include <optional>
+#include <string>
 
 namespace CLI {
 class App;
@@ -23,6 +26,10 @@ class runtime_flags {
   // If --inspect was given, what opens this process to `zsync-run dump` and `zsync-run stat`.
   [[nodiscard]] std::optional<zsync::inspection> inspection() const;
 
+  // If --trace was given, opens its file: before the sample, for afterwards it would be too late to fail.
+  void open_trace();
+  void write_trace(const zsync::runtime& of);
+
   // If --stats was given, prints a runtime's counters on stderr.
   void print_stats(const zsync::runtime_stats& stats) const;
 
@@ -32,6 +39,8 @@ class runtime_flags {
   std::uint64_t stack_size_ = options_.stack_size;
   bool stats_ = false;
   bool inspect_ = false;
+  std::string trace_;  // a file; empty: none
+  std::ofstream trace_file_;
 };
 
 }  // namespace samples
