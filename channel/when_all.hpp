@@ -67,14 +67,23 @@ void collect(std::shared_ptr<Collected> into, future<T> from, Put put) {
   });
 }
 
+// All are collected, which counts as an arrival: so none at all are complete too.
+template <class Collected>
+void all_collected(Collected& all) {
+  continuation_list now;
+  all.arrive([](auto&) {}, now);
+  now.run_all();
+}
+
 }  // namespace detail
 
 // The results of all, in order; std::monostate for void. The first exception ends it, whatever the others do.
+// Of none at all it is ready at once.
 template <class... Ts>
 [[nodiscard]] auto when_all(future<Ts>... futures) -> future<std::tuple<detail::result_element<Ts>...>> {
   // Results need not be default-constructible, so they are gathered as optionals and unpacked at the end.
   using gathered = std::tuple<std::optional<detail::result_element<Ts>>...>;
-  auto all = std::make_shared<detail::all_results<gathered>>(sizeof...(Ts), gathered{});
+  auto all = std::make_shared<detail::all_results<gathered>>(sizeof...(Ts) + 1, gathered{});
   auto done = all->get_future();
   [&]<std::size_t... I>(std::index_sequence<I...>) {
     (detail::collect(
@@ -83,6 +92,7 @@ template <class... Ts>
      ...);
   }
   (std::index_sequence_for<Ts...>{});
+  detail::all_collected(*all);
   return done.then([](gathered&& places) {
     return std::apply(
         [](auto&... place) { return std::tuple<detail::result_element<Ts>...>(std::move(*place)...); },
@@ -100,9 +110,7 @@ template <class T>
     detail::collect(all, std::move(futures[i]),
                     [i](gathered& places, auto& from) { places[i].emplace(detail::take_result(from)); });
   }
-  detail::continuation_list now;
-  all->arrive([](gathered&) {}, now);  // so that none at all are complete too
-  now.run_all();
+  detail::all_collected(*all);
   return done.then([](gathered&& places) {
     if constexpr (!std::is_void_v<T>) {
       std::vector<T> values;

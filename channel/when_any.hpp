@@ -48,7 +48,7 @@ state_ref<future_state<Result>> new_state() {
 }  // namespace detail
 
 // The result of the first that is ready, be it an exception. The others go on; their results are dropped. If
-// the types differ, `value` is a std::variant that holds alternative `index`.
+// the types differ, `value` is a std::variant that holds alternative `index`. Of none: does not compile.
 template <class... Ts>
 requires(sizeof...(Ts) > 0) [[nodiscard]] auto when_any(future<Ts>... futures)
     -> future<when_any_result<typename detail::any_of<Ts...>::value>> {
@@ -87,7 +87,7 @@ template <class T>
   return first;
 }
 
-// The result of the first that is ready, be it an exception, whichever it is.
+// The result of the first that is ready, be it an exception, whichever it is. Of none: does not compile.
 template <class T, class... Ts>
 requires(std::is_same_v<T, Ts>&&...) [[nodiscard]] future<T> race(future<T> one, future<Ts>... others) {
   const auto to = detail::new_state<T>();
@@ -96,6 +96,8 @@ requires(std::is_same_v<T, Ts>&&...) [[nodiscard]] future<T> race(future<T> one,
   (detail::compete(to, std::move(others), [](auto& from) -> T { return from.get(); }), ...);
   return first;
 }
+
+// Likewise, of any number. Throws std::invalid_argument for none, since none would ever be ready.
 template <class T>
 [[nodiscard]] future<T> race(std::vector<future<T>> futures) {
   if (futures.empty()) throw std::invalid_argument("a race of no futures");

@@ -155,6 +155,33 @@ TEST_CASE("the last future of an async waits for it", "[future]") {
   });
 }
 
+TEST_CASE("the last future of an async waits for it beyond any deadline scope", "[future]") {
+  over_workers([] {
+    std::atomic<bool> ended{false};
+    auto f = async([&] {
+      this_fiber::sleep_for(5ms);
+      ended = true;
+    });
+    {
+      const deadline_scope expired(0s);
+      f = {};
+    }
+    CHECK(ended);
+  });
+}
+
+TEST_CASE("a promise that is assigned to is broken at once", "[future]") {
+  promise<int> first;
+  promise<int> second;
+  auto of_first = first.get_future();
+  auto of_second = second.get_future();
+  first = std::move(second);
+  REQUIRE(of_first.is_ready());
+  CHECK(code_of([&] { of_first.get(); }) == std::future_errc::broken_promise);
+  first.set_value(2);
+  CHECK(of_second.get() == 2);
+}
+
 TEST_CASE("a packaged task gives its result to its future", "[future]") {
   over_workers([] {
     packaged_task<int(int)> task([own = std::make_unique<int>(2)](int x) { return *own * x; });
@@ -251,11 +278,33 @@ TEST_CASE("when_all gathers the results of all, or the first exception", "[futur
     promise<int> never;
     auto fails = when_all(never.get_future(), async([]() -> int { throw std::runtime_error("no"); }));
     CHECK_THROWS_AS(fails.get(), std::runtime_error);
-    CHECK(when_all(std::vector<future<int>>()).get().empty());
     std::vector<future<void>> voids;
     voids.push_back(async([] {}));
     when_all(std::move(voids)).get();
   });
+}
+
+template <class... Futures>
+concept has_a_first = requires(Futures... futures) {
+  when_any(std::move(futures)...);
+  race(std::move(futures)...);
+};
+
+TEST_CASE("when_all of no futures is ready, and of none there is no first", "[future]") {
+  auto all = when_all();
+  REQUIRE(all.is_ready());
+  CHECK(all.get() == std::tuple<>());
+  auto all_of_vector = when_all(std::vector<future<int>>());
+  REQUIRE(all_of_vector.is_ready());
+  CHECK(all_of_vector.get().empty());
+  auto all_of_voids = when_all(std::vector<future<void>>());
+  REQUIRE(all_of_voids.is_ready());
+  all_of_voids.get();
+
+  STATIC_REQUIRE(has_a_first<future<int>, future<int>>);
+  STATIC_REQUIRE(!has_a_first<>);
+  CHECK_THROWS_AS(when_any(std::vector<future<int>>()), std::invalid_argument);
+  CHECK_THROWS_AS(race(std::vector<future<int>>()), std::invalid_argument);
 }
 
 TEST_CASE("when_any and race give the first", "[future]") {
@@ -282,7 +331,6 @@ TEST_CASE("when_any and race give the first", "[future]") {
     CHECK_THROWS_AS(
         race(loses_too.get_future(), async([]() -> int { throw std::runtime_error("no"); })).get(),
         std::runtime_error);
-    CHECK_THROWS_AS(race(std::vector<future<int>>()), std::invalid_argument);
   });
 }
 
