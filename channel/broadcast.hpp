@@ -19,7 +19,8 @@ class broadcast_sender {
  public:
   using value_type = T;
 
-  // False: closed; the message is untouched.
+  // False: closed; the message is untouched, or was moved back if the close came during the call. A type that
+  // cannot be move-assigned cannot be moved back.
   bool send(T&& message) const { return state_->send(std::move(message)); }
   bool send(const T& message) const { return !is_closed() && state_->send(T(message)); }
 

@@ -36,13 +36,21 @@ class broadcast_state {
   broadcast_state(const broadcast_state&) = delete;
   broadcast_state& operator=(const broadcast_state&) = delete;
 
-  // False: closed, and nothing has happened.
+  // False: closed, and nothing has happened; only a T that cannot be assigned to is gone if the close came
+  // while it was moved.
   bool send(T&& message) {
     if (is_closed()) return false;
     if constexpr (held_directly) {
-      return publish(cell(std::move(message)));
+      cell copy(message);
+      return publish(copy);
     } else {
-      return publish(std::make_shared<const T>(std::move(message)));
+      auto made = std::make_shared<T>(std::move(message));
+      T& moved = *made;
+      cell offered(std::move(made));
+      if (publish(offered)) return true;
+      // Closed meanwhile, so the message is still what we made of it.
+      if constexpr (std::is_move_assignable_v<T>) message = std::move(moved);
+      return false;
     }
   }
 
@@ -123,13 +131,14 @@ class broadcast_state {
   void drop_receiver() noexcept { drop(receiver_count_); }
 
  private:
-  bool publish(cell&& message) {
+  // Leaves the message that was overwritten in its place. False: closed, and the message is still there.
+  bool publish(cell& message) {
     wake_chain woken;
     {
       const spin_guard guard(lock_);
       if (closed_.load(std::memory_order_relaxed)) return false;
       std::swap(cells_[sent_ % cells_.size()],
-                message);  // the old one ends after the lock, with the argument
+                message);  // the old one ends after the lock, with the caller's
       ++sent_;
       claim_all(receivers_, woken);
     }

@@ -18,7 +18,7 @@ class watch_sender {
  public:
   using value_type = T;
 
-  // Sets the value. False: closed, and the message is untouched.
+  // Sets the value. False: closed, and the message is untouched or was moved back, as a broadcast's is.
   bool send(T&& value) const { return state_->send(std::move(value)); }
   bool send(const T& value) const { return !is_closed() && state_->send(T(value)); }
 

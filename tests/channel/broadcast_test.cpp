@@ -65,6 +65,54 @@ TEST_CASE("a receiver that lags is told how much it lost, and goes on with the o
   CHECK_THROWS_AS(broadcast<int>(0), std::invalid_argument);
 }
 
+TEST_CASE("a receiver that is assigned knows what the other had lost", "[broadcast]") {
+  auto [tx, rx] = broadcast<int>(1);
+  auto assigned = tx.subscribe();
+  for (int i = 0; i < 3; ++i) tx.send(i);
+  CHECK(rx.recv() == 2);
+  REQUIRE(rx.lost() == 2);
+  CHECK(assigned.lost() == 0);
+  assigned = rx;
+  CHECK(assigned.lost() == 2);
+  CHECK(assigned.size() == 0);
+}
+
+// Closes what it is moved into, as if somebody did at that very moment.
+struct closing {
+  broadcast_sender<closing>* through = nullptr;
+  watch_sender<closing>* watched = nullptr;
+  std::unique_ptr<int> value{};
+
+  closing() = default;
+  closing(const closing& /*other*/) {}  // there is none to be copied
+  closing(closing&& other) noexcept
+      : through(other.through), watched(other.watched), value(std::move(other.value)) {
+    if (through != nullptr) through->close();
+    if (watched != nullptr) watched->close();
+  }
+  closing& operator=(closing&&) = default;
+  ~closing() = default;
+};
+
+TEST_CASE("a message that is refused because of a close in between is given back", "[broadcast][watch]") {
+  auto [tx, rx] = broadcast<closing>(2);
+  closing message;
+  message.through = &tx;
+  message.value = std::make_unique<int>(1);
+  CHECK_FALSE(tx.send(std::move(message)));
+  REQUIRE(message.value);
+  CHECK(*message.value == 1);
+  CHECK(rx.size() == 0);
+
+  auto [setter, watched] = watch(closing());
+  (void)watched.recv();
+  message.through = nullptr;
+  message.watched = &setter;
+  CHECK_FALSE(setter.send(std::move(message)));
+  REQUIRE(message.value);
+  CHECK_FALSE(watched.has_changed());
+}
+
 TEST_CASE("what a receiver gets and what it lost add up to what was sent", "[broadcast]") {
   over_workers([] {
     auto ends = broadcast<std::uint64_t>(8);
@@ -136,6 +184,17 @@ TEST_CASE("a watch shows the newest value", "[watch]") {
     CHECK(other.recv() == std::nullopt);
     CHECK(other.get() == "last");
   });
+}
+
+TEST_CASE("a watch's value that was looked at is seen", "[watch]") {
+  auto [tx, rx] = watch<int>(1);
+  CHECK(rx.get() == 1);
+  CHECK_FALSE(rx.has_changed());
+  int got = 0;
+  CHECK(rx.try_recv(got) == channel_status::empty);
+  tx.send(2);
+  CHECK(rx.has_changed());
+  CHECK(rx.recv() == 2);
 }
 
 // Throws when it is copied, as often as it is told to.
