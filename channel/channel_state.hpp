@@ -8,7 +8,9 @@
 //
 // Serving means: claim the waiter, then move the message straight from one side to the other. Should that
 // move throw, the exception belongs to the one who runs, the message stays where it was, and the waiter
-// is told to try once more. Messages are moved under the lock: their constructors must not use the channel.
+// is told to try once more. Messages are moved under the lock, a spinlock, and what was moved out of the
+// buffer ends under it, where it stands: none of that may use the channel, or wait. What the user is told of
+// it stands in sender.hpp.
 #pragma once
 
 #include <zsync/channel/channel_figures.hpp>

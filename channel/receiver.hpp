@@ -13,7 +13,8 @@ namespace zsync {
 
 // Copies are further receivers of the same channel: each message goes to one of them, the longest waiting
 // first. The channel closes when the last of them is gone, and what it still held is destroyed. Threads,
-// waiting and constness as with a sender. A call that does not succeed takes no message.
+// waiting and constness as with a sender, and what T's moves and ends must not do: a receive into a variable
+// is one of these moves, if assigning a T may throw. A call that does not succeed takes no message.
 template <class T>
 class receiver {
  public:

@@ -15,6 +15,12 @@ namespace zsync {
 //
 // Waiting is a cancellation point: it throws `cancelled`, and std::system_error(timed_out) when a
 // deadline_scope ends it. In both cases the message is untouched, as it is whenever a call does not succeed.
+//
+// A message goes from one end to the other under the channel's spinlock: what moves a T (a copy, where it has
+// no move) may throw, but neither it nor the end of a T that was moved from may use this channel or wait for
+// anything, be it a zsync::mutex or a yield. So a T that can only be copied ends under the lock with all that
+// it holds. Free to do either are the copy that send() makes of a const T&, and the ends of messages that
+// were received, or that the channel held when its last receiver went.
 template <class T>
 class sender {
  public:
