@@ -210,6 +210,21 @@ TEST_CASE("timed waits say whether the time passed or the predicate held", "[con
   });
 }
 
+TEST_CASE("a predicate is asked once more when the time is over", "[condition_variable]") {
+  over_workers([] {
+    mutex m;
+    condition_variable changed;
+    condition_variable_any changed_any;
+    std::unique_lock lock(m);
+    // As if somebody had changed something, and not told us.
+    int asked = 0;
+    const auto ready_at_last = [&] { return ++asked == 2; };
+    CHECK(changed.wait_for(lock, 1ms, ready_at_last));
+    asked = 0;
+    CHECK(changed_any.wait_for(lock, 1ms, ready_at_last));
+  });
+}
+
 TEST_CASE("condition_variable_any works with any lock", "[condition_variable]") {
   over_workers([] {
     timed_mutex m;
@@ -268,6 +283,77 @@ TEST_CASE("a wait whose lock cannot be unlocked throws that, and leaves nothing 
 
     std::unique_lock lock(guard);
     CHECK(changed.wait_for(lock, 1ms) == cv_status::timeout);
+  });
+}
+
+TEST_CASE("a notification that a wait got which fails as it begins is passed on", "[condition_variable]") {
+  over_workers([] {
+    condition_variable_any changed;
+    mutex guard;
+    std::atomic<bool> may_wait{false};
+    std::atomic<bool> holds{false};
+    // A thread, because nobody may wait for a fiber while he unlocks.
+    std::thread other([&] {
+      while (!may_wait) std::this_thread::yield();
+      std::unique_lock lock(guard);
+      holds = true;
+      changed.wait(lock);  // for ever, if the notification is kept
+    });
+    failing_lock notifies{guard, [&] {
+                            may_wait = true;
+                            while (!holds || !guard.try_lock()) std::this_thread::yield();
+                            guard.unlock();  // the other stands in the queue now, behind us
+                            changed.notify_one();
+                          }};
+    CHECK_THROWS_AS(changed.wait(notifies), std::runtime_error);
+    other.join();
+  });
+}
+
+// Tells when it is asked for, and whether it is held.
+struct watched_lock {
+  mutex& within;
+  std::atomic<bool> asked_for{false};
+  std::atomic<bool> held{false};
+
+  void lock() {
+    asked_for = true;
+    within.lock();
+    held = true;
+  }
+  void unlock() {
+    asked_for = held = false;
+    within.unlock();
+  }
+};
+
+TEST_CASE("a wait for a condition takes any lock back, however late the lock is free for its deadline scope",
+          "[condition_variable]") {
+  over_workers([] {
+    condition_variable_any changed;
+    mutex within;
+    watched_lock lock{within};
+    std::atomic<bool> holds{false};
+    std::atomic<bool> held_at_the_throw{false};
+    fiber waits([&] {
+      lock.lock();
+      holds = true;
+      let_others_wait();  // for the lock, which they have then as soon as the wait begins
+      try {
+        const deadline_scope scope(1ms);
+        changed.wait(lock);
+      } catch (const std::system_error&) {
+        held_at_the_throw = lock.held.load();
+      }
+      if (lock.held) lock.unlock();
+    });
+    while (!holds) this_fiber::yield();
+    within.lock();
+    while (!lock.asked_for) this_fiber::yield();  // until the scope has ended the wait
+    let_others_wait();
+    within.unlock();
+    waits.join();
+    CHECK(held_at_the_throw);
   });
 }
 

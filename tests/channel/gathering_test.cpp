@@ -42,6 +42,18 @@ TEST_CASE("a latch opens at zero, not before, and stays open", "[latch]") {
   });
 }
 
+TEST_CASE("an arrival at a latch counts as many as it says", "[latch]") {
+  over_workers([] {
+    latch ready(4);
+    auto waits = spawn([&] { ready.arrive_and_wait(3); });
+    let_others_wait();
+    CHECK_FALSE(ready.try_wait());
+    ready.count_down();
+    REQUIRE(ready.try_wait());
+    waits.join();
+  });
+}
+
 TEST_CASE("a latch may be destroyed by whoever waited for it", "[latch]") {
   over_workers([] {
     for (int i = 0; i < 300; ++i) {
@@ -200,6 +212,19 @@ TEST_CASE("a manual-reset event lets everyone through until it is reset", "[even
     CHECK_FALSE(happened.wait_for(1ms));
     happened.set();
     CHECK(happened.try_wait());
+    CHECK(happened.try_wait());
+  });
+}
+
+TEST_CASE("a manual-reset event stays set though somebody waited for it", "[event]") {
+  over_workers([] {
+    event happened;
+    auto waits = spawn([&] { happened.wait(); });
+    let_others_wait();
+    happened.set();
+    waits.join();
+    CHECK(happened.is_set());
+    CHECK(happened.wait_for(0s));
     CHECK(happened.try_wait());
   });
 }

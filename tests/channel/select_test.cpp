@@ -267,6 +267,25 @@ TEST_CASE("a move that throws into a select's case loses nothing", "[select]") {
   });
 }
 
+// What could go on is gone again, once, when the select comes to it.
+class hesitant_case final : public detail::select_case {
+ public:
+  bool attempt() override { return ++attempts == 3; }
+  bool enlist(detail::waiter& /*place*/) noexcept override { return false; }
+  void run() override { attempts_when_fired = attempts; }
+
+  int attempts = 0;
+  int attempts_when_fired = 0;
+};
+
+TEST_CASE("a case that was ready for a moment only does not fire", "[select]") {
+  over_workers([] {
+    hesitant_case hesitant;
+    CHECK(select(hesitant) == 0);
+    CHECK(hesitant.attempts_when_fired == 3);
+  });
+}
+
 TEST_CASE("sixteen cases wait without an allocation and fire one by one", "[select]") {
   over_workers([] {
     std::vector<sender<int>> tx;

@@ -2,11 +2,13 @@
 #include "support/subprocess.hpp"
 
 #include <zsync/channel/shared_mutex.hpp>
+#include <zsync/sched/scope.hpp>
 
 #include <atomic>
 #include <csignal>
 #include <mutex>
 #include <shared_mutex>
+#include <system_error>
 
 namespace {
 
@@ -101,6 +103,28 @@ TEST_CASE("a writer that gives up lets in the readers behind it", "[shared_mutex
     CHECK(m.try_lock());
     auto late = spawn([&] { return m.try_lock_shared_for(1ms); });
     CHECK_FALSE(late.join());
+    m.unlock();
+  });
+}
+
+TEST_CASE("a deadline scope that ends a wait for a shared mutex throws, and nothing is held",
+          "[shared_mutex]") {
+  over_workers([] {
+    shared_mutex m;
+    const auto within_a_scope = [](auto take) {
+      return spawn([take] {
+        const deadline_scope scope(1ms);
+        take();
+      });
+    };
+    m.lock();
+    CHECK_THROWS_AS(within_a_scope([&] { m.lock(); }).join(), std::system_error);
+    CHECK_THROWS_AS(within_a_scope([&] { m.lock_shared(); }).join(), std::system_error);
+    m.unlock();
+    m.lock_shared();
+    CHECK_THROWS_AS(within_a_scope([&] { m.lock(); }).join(), std::system_error);
+    m.unlock_shared();
+    CHECK(m.try_lock());
     m.unlock();
   });
 }
