@@ -96,7 +96,8 @@ class fiber {
     return take();
   }
 
-  // Empty (false for void): not ended within `d`, and still joinable.
+  // An optional result; of one that is a reference, a pointer to what it refers to; of void, whether it has
+  // ended. Empty (null, false): not ended within `d`, and still joinable.
   template <class Rep, class Period>
   auto join_for(std::chrono::duration<Rep, Period> d) {
     return join_until_deadline(deadline::after(d));
@@ -156,6 +157,10 @@ class fiber {
       if (!wait_done(until)) return false;
       take();
       return true;
+    } else if constexpr (std::is_reference_v<T>) {
+      if (!wait_done(until)) return static_cast<std::remove_reference_t<T>*>(nullptr);
+      auto&& result = take();
+      return std::addressof(result);
     } else {
       return wait_done(until) ? std::optional<T>(take()) : std::nullopt;
     }

@@ -137,6 +137,29 @@ TEST_CASE("join_for says whether the fiber has ended, and leaves it joinable if 
   });
 }
 
+// Once these did not compile.
+TEST_CASE("join_for gives a reference as a pointer, null while the fiber has not ended", "[fiber]") {
+  test::in_fiber(everything, [] {
+    const std::string object = "object";
+    const auto refers = [&object]() -> const std::string& {
+      this_fiber::park();
+      return object;
+    };
+    auto never_woken = zsync::spawn(refers);
+    CHECK(never_woken.join_for(1ms) == nullptr);
+    CHECK(never_woken.join_until(zsync::clock::now()) == nullptr);
+    CHECK(never_woken.joinable());
+    never_woken.cancel();
+    CHECK_THROWS_AS(never_woken.join_for(10s), zsync::cancelled);
+    auto by_reference = zsync::spawn([&object]() -> const std::string& { return object; });
+    CHECK(by_reference.join_for(30s) == &object);
+    CHECK_FALSE(by_reference.joinable());
+    auto text = std::make_unique<int>(3);
+    auto by_rvalue = zsync::spawn([&text]() -> std::unique_ptr<int>&& { return std::move(text); });
+    CHECK(by_rvalue.join_until(zsync::clock::now() + 30s) == &text);
+  });
+}
+
 TEST_CASE("whoever waits for the end of a fiber goes on, however many they are", "[fiber]") {
   test::matrix([](const zsync::runtime_options& options) {
     zsync::runtime own(options);
