@@ -1,14 +1,18 @@
 #include <zsync/fiber/stack.hpp>
 
 #include "support/catch.hpp"
+#include "support/subprocess.hpp"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <vector>
 
 using zsync::detail::stack;
@@ -45,6 +49,13 @@ bool readable(const std::byte* at) {
   ::close(ends[1]);
   REQUIRE((n == 1 || error == EFAULT));
   return n == 1;
+}
+
+// What this process has reserved, in bytes.
+rlim_t address_space() {
+  rlim_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace
@@ -146,4 +157,25 @@ TEST_CASE("stacks that nobody needs for a while give all their memory back, but 
   for (const stack& one : allocate(pool, 200)) pool.release(one);
   CHECK(pool.carved() == 200);
   CHECK(pool.holding() == 200);
+}
+
+TEST_CASE("a lack of stacks is over when one has come back, even if it is in use again", "[stack]") {
+#if ZSYNC_TESTS_SANITIZED
+  return;  // they reserve terabytes of address space
+#endif
+  const auto result = zsync::test::run_in_child([] {
+    stack_pool pool;
+    rlimit few{};
+    ::getrlimit(RLIMIT_AS, &few);
+    few.rlim_cur = address_space() + (rlim_t{64} << 20);
+    stack last = pool.allocate(size);
+    if (::setrlimit(RLIMIT_AS, &few) != 0) return;
+    for (stack next = last; next; next = pool.allocate(size)) last = next;
+    const bool lacking = pool.exhausted(size);
+    pool.release(last);
+    const bool there_again = static_cast<bool>(pool.allocate(size));
+    const bool lacks_still = pool.exhausted(size);
+    std::fprintf(stderr, "%d %d %d", lacking, there_again, lacks_still);
+  });
+  CHECK(result.err == "1 1 0");
 }

@@ -114,6 +114,26 @@ TEST_CASE("a call that still queues can be cancelled, one that runs is waited fo
   });
 }
 
+TEST_CASE("a call that runs is waited for though a deadline scope expires meanwhile", "[blocking]") {
+  test::in_fiber(everything, [] {
+    bool begun = false;
+    std::atomic<bool> ended{false};
+    for (auto patience = 1ms; !begun; patience *= 2) {  // until it is long enough for a helper to come to it
+      const zsync::deadline_scope scope(patience);
+      try {
+        zsync::blocking([&] {
+          begun = true;
+          while (!scope.expired()) std::this_thread::sleep_for(1ms);
+          std::this_thread::sleep_for(20ms);
+          ended = true;
+        });
+      } catch (const std::system_error&) {
+      }
+    }
+    CHECK(ended);
+  });
+}
+
 TEST_CASE("a fiber that was cancelled before does not begin a blocking call", "[blocking]") {
   test::in_fiber(everything, [] {
     std::atomic<bool> ran{false};

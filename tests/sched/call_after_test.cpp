@@ -127,6 +127,28 @@ TEST_CASE("the end of the runtime cancels what has not come, and destroys it", "
   });
 }
 
+TEST_CASE("a call that is asked for while the runtime ends is cancelled too, and keeps nobody waiting",
+          "[call_after]") {
+  test::matrix(workers_and_policies, [](const zsync::runtime_options& options) {
+    const auto held = std::make_shared<int>(1);
+    std::atomic<bool> begun = false, called = false;
+    zsync::runtime own(options);
+    own.post([&] {
+      begun = true;
+      try {
+        zsync::this_fiber::park();
+      } catch (const zsync::cancelled&) {
+        zsync::call_after(1h, [held, &called] { called = true; }).detach();
+        throw;
+      }
+    });
+    while (!begun) std::this_thread::sleep_for(100us);
+    CHECK(own.shutdown(20s));
+    CHECK_FALSE(called);
+    CHECK(held.use_count() == 1);
+  });
+}
+
 TEST_CASE("a loop runs until its delayed calls have come", "[call_after]") {
   zsync::loop own;
   int calls = 0;

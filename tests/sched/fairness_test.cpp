@@ -389,3 +389,94 @@ TEST_CASE("the figures of a runtime never claim more ends than births", "[runtim
     CHECK(nonsense == 0);
   });
 }
+
+namespace {
+
+// Holds the worker, as a program does that computes or calls something that blocks, for ten seconds at most.
+template <class F>
+bool hold_worker_until(F done) {
+  const auto until = zsync::clock::now() + 10s;
+  while (!done()) {
+    if (zsync::clock::now() > until) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+}  // namespace
+
+// Only the first of them is woken by the spawner, which does not ask for a second while that one is on its
+// way.
+TEST_CASE("a worker that steals wakes the next one, so that all newborns of a held worker run",
+          "[fairness]") {
+  constexpr int others = 3;
+  zsync::runtime own({.workers = others + 1});
+  own.block_on([] {
+    for (int round = 0; round < 10; ++round) {
+      this_fiber::sleep_for(5ms);  // for the others to be asleep
+      std::atomic<int> running{0};
+      std::atomic<bool> release{false};
+      std::vector<zsync::fiber<bool>> newborns;
+      for (int i = 0; i < others; ++i) {
+        newborns.push_back(zsync::spawn([&] {
+          ++running;
+          return hold_worker_until([&] { return running == others || release; });
+        }));
+      }
+      const bool all = hold_worker_until([&] { return running == others; });
+      release = true;
+      for (auto& one : newborns) CHECK(one.join());
+      REQUIRE(all);
+    }
+  });
+}
+
+TEST_CASE("a worker that is woken to steal, and has work of its own by then, lets others be woken",
+          "[fairness]") {
+  zsync::runtime own({.workers = 3});
+  own.spawn({.worker = 0},
+            [] {
+              for (int round = 0; round < 30; ++round) {
+                this_fiber::sleep_for(3ms);  // for the others to be asleep
+                std::atomic<int> ran{0};
+                std::atomic<bool> busy{false};
+                std::atomic<bool> release{false};
+                std::vector<zsync::fiber<void>> newborns;
+                const auto spawn_two = [&] {
+                  for (int i = 0; i < 2; ++i) newborns.push_back(zsync::spawn([&] { ++ran; }));
+                };
+                spawn_two();  // for which the next worker is woken, and meanwhile gets this
+                zsync::fiber its_own({.worker = 1}, [&] {
+                  busy = true;
+                  hold_worker_until([&] { return release.load(); });
+                });
+                const bool came = hold_worker_until([&] { return busy.load(); });
+                spawn_two();
+                const bool all_ran = hold_worker_until([&] { return ran == 4; });
+                release = true;
+                its_own.join();
+                for (auto& one : newborns) one.join();
+                REQUIRE(came);
+                REQUIRE(all_ran);
+              }
+            })
+      .join();
+}
+
+// A lone newborn is announced once in a millisecond at most.
+TEST_CASE("a lone newborn of a held worker that nobody was woken for is found all the same", "[fairness]") {
+  zsync::runtime own({.workers = 2});
+  own.spawn({.worker = 0},
+            [] {
+              for (int round = 0; round < 50; ++round) {
+                this_fiber::sleep_for(3ms);  // for the other one to be asleep
+                for (int i = 0; i < 2; ++i) {
+                  std::atomic<bool> ran{false};
+                  zsync::fiber one([&] { ran = true; });
+                  REQUIRE(hold_worker_until([&] { return ran.load(); }));
+                  one.join();
+                }
+              }
+            })
+      .join();
+}

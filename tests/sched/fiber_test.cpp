@@ -4,6 +4,7 @@
 
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/scope.hpp>
+#include <zsync/sched/task_group.hpp>
 #include <zsync/sched/this_fiber.hpp>
 
 #include <array>
@@ -441,5 +442,35 @@ TEST_CASE("errno belongs to the fiber", "[fiber]") {
     CHECK(one.join());
     CHECK(two.join());
     CHECK(three.join());
+  });
+}
+
+TEST_CASE("a fiber begins with errno zero, whatever the one before it on its stack has left", "[fiber]") {
+  test::in_fiber({.workers = false, .pinned_only = true}, [] {
+    int others = 0;
+    zsync::task_group one_after_another;
+    for (int i = 0; i < 5; ++i) {
+      one_after_another.spawn([&] {
+        others += errno != 0;
+        errno = 77;
+      });
+    }
+    one_after_another.wait();
+    CHECK(others == 0);
+  });
+}
+
+TEST_CASE("detaching a fiber that has ended destroys its result at once", "[fiber]") {
+  test::in_fiber(everything, [] {
+    std::weak_ptr<int> seen;
+    auto ended = zsync::spawn([&] {
+      auto result = std::make_shared<int>(1);
+      seen = result;
+      return result;
+    });
+    while (!ended.task()->done()) this_fiber::sleep_for(100us);
+    CHECK_FALSE(seen.expired());
+    ended.detach();
+    CHECK(seen.expired());
   });
 }

@@ -6,6 +6,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -102,4 +105,32 @@ TEST_CASE("jobs that are taken back leave the others in the order in which they 
     CHECK(order == expected);
     CHECK_FALSE(busy.pool.take_back(last));
   }
+}
+
+namespace {
+
+std::size_t threads_of_this_process() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+}  // namespace
+
+// Whoever counts them as queued starts a thread for each further job.
+TEST_CASE("jobs that are taken back leave nothing behind that would ask for more helpers", "[helper]") {
+  if (!std::filesystem::exists("/proc/self/task")) return;
+  const std::size_t before = threads_of_this_process();
+  helper_pool pool("test");
+  int taken = 0;
+  for (int i = 0; i < 500 && taken < 60; ++i) {
+    job one;
+    pool.submit(one);
+    if (pool.take_back(one)) {
+      ++taken;
+    } else {
+      REQUIRE(one.done());
+    }
+    std::this_thread::sleep_for(500us);  // for the helper to be idle again
+  }
+  CHECK(threads_of_this_process() <= before + 20);
 }

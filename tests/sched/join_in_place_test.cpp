@@ -99,3 +99,28 @@ TEST_CASE("a deadline ends a join whose fiber has begun in place", "[fiber][join
     endless.join();
   });
 }
+
+TEST_CASE("the join of who is cancelled throws, though its newborn could begin in its place",
+          "[fiber][join]") {
+  zsync::test::in_fiber({.workers = false}, [] {
+    bool begun = false;
+    bool threw_before = false;
+    zsync::fiber joiner([&] {
+      try {
+        this_fiber::sleep_for(1h);
+      } catch (const zsync::cancelled&) {
+      }
+      zsync::fiber child([&] { begun = true; });
+      try {
+        child.join();
+      } catch (const zsync::cancelled&) {
+        threw_before = !begun;
+      }
+    });
+    this_fiber::yield();
+    joiner.cancel();
+    joiner.join();
+    CHECK(threw_before);
+    CHECK(begun);  // by the end of its handle
+  });
+}

@@ -453,3 +453,50 @@ TEST_CASE("a loop is shut down by its own thread", "[loop]") {
   CHECK(own.shutdown(5s));
   CHECK(unwound);
 }
+
+TEST_CASE("what bounds a run_for is gone when it returns: a poll is one turn for each", "[loop]") {
+  test::matrix(no_workers, [](const zsync::runtime_options& options) {
+    working_time time;
+    zsync::loop own(options);
+    int turns = 0;
+    bool stop = false;
+    for (int i = 0; i < 3; ++i) {
+      own.post([&] {
+        while (!stop && turns < 10'000) {
+          ++turns;
+          time.occupy(300us);
+          this_fiber::yield();
+        }
+      });
+    }
+    for (int i = 0; i < 10; ++i) {
+      own.run_for(1ms);
+      const int before = turns;
+      CHECK(own.poll() == 3);
+      CHECK(turns == before + 3);
+    }
+    stop = true;
+    own.run_until_idle();
+    CHECK(own.stats().fibers_alive == 0);
+  });
+}
+
+TEST_CASE("a sleep until the very deadline of its scope has slept, and is not cut short", "[loop][scope]") {
+  test::matrix(no_workers, [](const zsync::runtime_options& options) {
+    working_time time;
+    zsync::loop own(options);
+    bool slept = false;
+    auto sleeper = own.spawn([&] {
+      const auto until = zsync::clock::now() + 2ms;
+      const zsync::deadline_scope scope(until);
+      this_fiber::sleep_until(until);
+      slept = true;
+    });
+    own.run_until_idle();
+    CHECK_FALSE(slept);
+    time.occupy(2ms);
+    own.run_until_idle();
+    CHECK(slept);
+    CHECK_NOTHROW(sleeper.join());
+  });
+}

@@ -22,6 +22,10 @@
 #include <thread>
 #include <vector>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 namespace test = zsync::test;
 using namespace std::chrono_literals;
 
@@ -196,3 +200,51 @@ TEST_CASE("closures and results are aligned as they ask", "[outcome]") {
     CHECK(own.spawn([w = wide(), &aligned] { return aligned(w); }).join());  // from a plain thread
   });
 }
+
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+
+namespace {
+
+// What is allocated and not freed, in bytes; but what threads keep for themselves counts as well.
+std::size_t in_use() { return ::mallinfo2().uordblks; }
+
+constexpr int many = 20'000;
+constexpr std::size_t less_than_a_block_each = many * std::size_t{50};
+
+}  // namespace
+
+TEST_CASE("control blocks of children are freed with them, however many a group has had", "[outcome]") {
+  if (test::sanitized) return;  // whose leaks are found by other means
+  zsync::runtime own({.workers = 1});
+  own.block_on([] {
+    const auto spawn_some = [](int count) {
+      zsync::task_group group;
+      for (int i = 0; i < count; ++i) {
+        group.spawn([] {});
+        if (i % 100 == 99) group.wait();
+      }
+    };
+    spawn_some(1000);
+    const std::size_t before = in_use();
+    spawn_some(many);
+    CHECK(in_use() < before + less_than_a_block_each);
+  });
+}
+
+TEST_CASE("calls that were asked for and cancelled from outside leave nothing behind", "[outcome]") {
+  if (test::sanitized) return;  // as above
+  zsync::runtime own({.workers = 1});
+  const auto ask_and_cancel = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      own.call_after(1h, [] {}).cancel();
+      if (i % 100 == 99) own.block_on([] {});
+    }
+    own.block_on([] { zsync::this_fiber::sleep_for(1ms); });
+  };
+  ask_and_cancel(1000);
+  const std::size_t before = in_use();
+  ask_and_cancel(many);
+  CHECK(in_use() < before + less_than_a_block_each);
+}
+
+#endif

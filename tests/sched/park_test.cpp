@@ -224,6 +224,39 @@ TEST_CASE("no wake is lost between fibers, of one worker or of two", "[park]") {
   });
 }
 
+// The cause of the wait before is what a fiber would find that runs before the cause of its wake is written.
+TEST_CASE("who is woken from outside never takes that for the time-out of a wait before", "[park]") {
+  test::matrix(everything, [](const zsync::runtime_options& options) {
+    constexpr int rounds = 3'000;
+    zsync::runtime own(options);
+    std::atomic<int> parked{0};
+    std::atomic<int> wrong{0};
+    std::atomic<bool> ready{false};
+    zsync::waker wake;
+    auto sleeper = own.spawn([&] {
+      wake = this_fiber::get_waker();
+      ready = true;
+      for (int i = 1; i <= rounds; ++i) {
+        if (this_fiber::park_for(1us)) ++wrong;
+        parked = i;
+        if (!this_fiber::park_until(zsync::clock::now() + 1h)) ++wrong;
+      }
+    });
+    while (!ready) std::this_thread::yield();
+    for (int i = 1; i <= rounds; ++i) {
+      while (parked != i) std::this_thread::yield();
+      if (i % 2 == 0) {  // so that the worker has fallen asleep, or just does
+        const auto until = std::chrono::steady_clock::now() + 30us;
+        while (std::chrono::steady_clock::now() < until) {
+        }
+      }
+      wake.wake();
+    }
+    sleeper.join();
+    CHECK(wrong == 0);
+  });
+}
+
 TEST_CASE("of wakes from many threads none is lost", "[park]") {
   test::matrix(everything, [](const zsync::runtime_options& options) {
     constexpr int threads = 3;

@@ -3,6 +3,7 @@
 
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/this_fiber.hpp>
+#include <zsync/timer/clock.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -22,6 +23,25 @@ void wait_for(const std::atomic<bool>& flag) {
 void hold_worker_until(const std::atomic<bool>& flag) {
   while (!flag) std::this_thread::yield();
 }
+
+// Stands still, but for one who has looked so often that it must be waiting for its time to pass.
+class patient_time final : public zsync::detail::time_source {
+ public:
+  patient_time() : before_(zsync::detail::set_time_source(this)) {}
+  ~patient_time() { zsync::detail::set_time_source(before_); }
+  patient_time(const patient_time&) = delete;
+  patient_time& operator=(const patient_time&) = delete;
+
+  zsync::clock::time_point now() noexcept override { return ++looks_ < looks_max ? start_ : start_ + 1h; }
+  [[nodiscard]] bool passed() const noexcept { return looks_ >= looks_max; }
+
+ private:
+  static constexpr int looks_max = 100;
+
+  int looks_ = 0;
+  zsync::clock::time_point start_ = zsync::clock::now();
+  zsync::detail::time_source* before_;
+};
 
 void sleep_until_cancelled(std::atomic<bool>& cancelled) {
   try {
@@ -53,6 +73,26 @@ TEST_CASE("a fiber that begins while the runtime ends begins cancelled", "[runti
     one.join();
     late.cancel();
     late.join();
+  });
+}
+
+// Whoever ends a runtime looks now and then by itself, so nothing but time was lost when nobody told it.
+TEST_CASE("who ends a runtime is told of the end of its last fiber", "[runtime]") {
+  test::matrix({.policies = true}, [](const zsync::runtime_options& options) {
+    std::atomic<bool> parked{false};
+    zsync::runtime own(options);
+    own.post([&] {
+      parked = true;
+      try {
+        this_fiber::park();
+      } catch (const zsync::cancelled&) {
+        std::this_thread::sleep_for(20ms);  // until somebody waits for it
+      }
+    });
+    wait_for(parked);
+    const patient_time time;  // of this thread alone
+    CHECK(own.shutdown(1h));
+    CHECK_FALSE(time.passed());
   });
 }
 

@@ -176,6 +176,42 @@ TEST_CASE("cancelling who waits for a group cancels the children and waits for t
   });
 }
 
+TEST_CASE("a scope that ends the wait for a group cancels the children and waits for them", "[group]") {
+  test::in_fiber(everything, [] {
+    std::atomic<bool> ended{false};
+    zsync::task_group group;
+    group.spawn([&] {
+      try {
+        this_fiber::park();
+      } catch (const zsync::cancelled&) {
+        const zsync::cancellation_shield unhurried;
+        this_fiber::sleep_for(10ms);
+        ended = true;
+        throw;
+      }
+    });
+    CHECK_THROWS_AS(zsync::timeout(1ms, [&] { group.wait(); }), std::system_error);
+    CHECK(ended);
+    CHECK(group.size() == 0);
+  });
+}
+
+TEST_CASE("a group that ends within an expired scope waits for its children all the same", "[group]") {
+  test::in_fiber(everything, [] {
+    std::atomic<bool> ended{false};
+    {
+      const zsync::deadline_scope expired(-1s);
+      zsync::task_group group;
+      group.spawn([&] {
+        const zsync::cancellation_shield unhurried;
+        this_fiber::sleep_for(10ms);
+        ended = true;
+      });
+    }
+    CHECK(ended);
+  });
+}
+
 TEST_CASE("groups nest: an inner failure ends the outer one", "[group]") {
   test::in_fiber(everything, [] {
     zsync::task_group outer;
