@@ -7,7 +7,7 @@
 namespace zsync::detail {
 
 void wait_end::throw_it() const {
-  if (cause_ == wake_cause::cancelled) throw cancelled{};
+  if (cause_ == wake_cause::cancelled) throw_cancelled();
   throw std::system_error(error::deadline_expired);
 }
 

@@ -305,6 +305,7 @@ std::error_code perform(descriptor& d, op& o, wait_kind why, clock::rep timeout)
   if (me == nullptr) [[unlikely]]
     return perform_on_thread(d, o, timeout);
   if (me->cancel_requested() && this_fiber::cancellation_requested()) [[unlikely]] {
+    give_way_to_others();
     return std::make_error_code(std::errc::operation_canceled);
   }
   return performance(d, o, why, timeout).run();
@@ -358,6 +359,7 @@ std::error_code why_ended(const wait& w) noexcept {
     case wake_cause::timed_out:
       return too_late(w.scope_expired());
     case wake_cause::cancelled:
+      give_way_to_others();
       return std::make_error_code(std::errc::operation_canceled);
   }
   return {};

@@ -54,7 +54,7 @@ void run_blocking(helper_job& job) {
     job.wait_done(wait::uncancellable | wait::unscoped);
     return;
   }
-  if (why == wake_cause::cancelled) throw cancelled{};
+  if (why == wake_cause::cancelled) throw_cancelled();
   throw std::system_error(error::deadline_expired);
 }
 

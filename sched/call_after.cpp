@@ -57,12 +57,7 @@ void delayed_call::expire(timer_node& node) noexcept {
 
 void delayed_calls::arm(delayed_call& call) noexcept {
   worker& w = *home_;
-  try {
-    w.timers().add(call, call.when_);
-  } catch (const std::bad_alloc&) {
-    // Too early, but never too late.
-    if (call.leave_armed(delayed_call::state::fired)) return run(call);
-  }
+  w.timers().add(call, call.when_);
   call.listed_ = true;
   call.next_ = list_;
   if (list_ != nullptr) list_->previous_ = &call;

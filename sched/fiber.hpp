@@ -144,7 +144,7 @@ class fiber {
       case detail::wake_cause::notified:
         return true;
       case detail::wake_cause::cancelled:
-        throw cancelled{};
+        detail::throw_cancelled();
       case detail::wake_cause::timed_out:
         break;
     }

@@ -26,6 +26,8 @@ class loop : public detail::executor {
   std::size_t poll();
 
   // Runs fibers until nothing is ready, or a fiber's turn ends after `budget` has been spent. How many turns.
+  // However small the budget: the kernel and the timers are looked at, and one that is ready has its turn.
+  // With none at all, only the first.
   std::size_t run_for(std::chrono::nanoseconds budget);
 
   // Until nothing is ready; does not wait for I/O or timers. How many turns.

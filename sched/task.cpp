@@ -76,7 +76,7 @@ bool task::done_or_run_in_place(std::uint32_t accepts, deadline until) noexcept 
   if (&self == this) misuse("a fiber joins itself");
   if ((accepts & wait::unscoped) == 0 && self.deadlines != nullptr)
     until = tightest(until, self.deadlines->until);
-  if (until.time() <= here->roughly_now()) return false;
+  if (!until.is_never() && until.has_passed()) return false;
   if ((accepts & wait::cancellable) != 0 && self.shields == 0 && self.cancel_requested()) return false;
   if (!here->begin_in_place(*this)) return false;
   const bool ended = done_.load(std::memory_order_relaxed);
@@ -119,6 +119,7 @@ bool task::detach() noexcept {
     detached_.store(true, std::memory_order_relaxed);
     if (!over_) return false;
   }
+  checker::acquire(&over_);
   if (failed()) refuse_failure();
   return true;
 }
@@ -138,6 +139,7 @@ void task::refuse_failure() const noexcept {
 }
 
 bool task::note_over() noexcept {
+  checker::release(&over_);
   {
     const std::lock_guard hold(guard_);
     over_ = true;

@@ -116,7 +116,7 @@ void task_group::wait() {
   if (why != detail::wake_cause::notified) {
     cancel();
     wait_empty(detail::wait::uncancellable | detail::wait::unscoped);
-    if (why == detail::wake_cause::cancelled) throw cancelled{};
+    if (why == detail::wake_cause::cancelled) detail::throw_cancelled();
     throw std::system_error(error::deadline_expired);
   }
   const std::lock_guard hold(lock_);

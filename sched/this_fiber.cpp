@@ -116,7 +116,7 @@ bool cancellation_requested() noexcept {
 }
 
 void cancellation_point() {
-  if (cancellation_requested()) throw cancelled{};
+  if (cancellation_requested()) detail::throw_cancelled();
 }
 
 }  // namespace this_fiber

@@ -23,6 +23,7 @@ class thread_parker : public parker {
   }
 
   void wake() noexcept {
+    const checker::unseen another_threads;  // memory, where it stays while it waits
     const std::lock_guard hold(mutex_);
     woken_ = true;
     woke_.notify_one();
@@ -125,15 +126,12 @@ void wait::suspend_fiber(fiber_control& fiber) noexcept {
   fiber.waiting_in = nullptr;
 }
 
-// Without memory for a timer the wait ends at once: too early, but never too late.
 void wait::start_timer(worker& here) noexcept {
-  if (until_.time() <= since_) return time_out();
+  // What the worker takes for the time is as old as its last look at the clock: for what is near, look again.
+  constexpr std::chrono::milliseconds near{1};
+  if (until_.time() <= since_ || (until_.time() - since_ < near && until_.has_passed())) return time_out();
   const checker::unseen the_queue;
-  try {
-    here.timers().add(*this, until_);
-  } catch (const std::bad_alloc&) {
-    time_out();
-  }
+  here.timers().add(*this, until_);
 }
 
 void wait::time_out() noexcept {
@@ -145,12 +143,21 @@ void wait::time_out() noexcept {
 
 void wait::expire(timer_node& node) noexcept { static_cast<wait&>(node).time_out(); }
 
+void give_way_to_others() noexcept {
+  if (worker* const here = current_worker(); here != nullptr && !here->at_root()) here->yield();
+}
+
+void throw_cancelled() {
+  give_way_to_others();
+  throw cancelled{};
+}
+
 void wait::throw_unless_notified() const {
   switch (party_->cause) {
     case wake_cause::notified:
       return;
     case wake_cause::cancelled:
-      throw cancelled{};
+      throw_cancelled();
     case wake_cause::timed_out:
       if (scope_expired_) throw std::system_error(error::deadline_expired);
       throw std::system_error(std::make_error_code(std::errc::timed_out),

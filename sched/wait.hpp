@@ -136,6 +136,12 @@ class wait : private timer_node {
   clock::time_point since_{};
 };
 
+// For who is about to tell his caller that he is cancelled, with nothing locked. Waits of a cancelled fiber
+// end before they begin, so one that goes on and waits again, whatever it is told, would keep its worker for
+// itself, and the runtime's end from coming: all others that are ready have a turn first.
+void give_way_to_others() noexcept;
+[[noreturn]] void throw_cancelled();
+
 // Makes the next waits of the calling fiber or thread end at `until` at the latest; scopes nest.
 struct deadline_frame {
   deadline until;  // the tightest of this scope and those around it

@@ -141,8 +141,12 @@ std::size_t worker::run_ready(deadline until, const std::atomic<bool>* told) noe
   bounded_ = !until.is_never();
   bound_ = until;
   told_ = told;
-  if (bounded_) picks_left_ = 1;
   checker::step_aside(nobody_);
+  if (bounded_) {
+    // No bound is too short for a look at the kernel, nor, unless it has passed, for one turn.
+    picks_left_ = until.time() == deadline::passed().time() ? 1 : 2;
+    pass();
+  }
   suspend_aside();
   if (ready_.empty()) pass();  // as in run_round()
   checker::step_back(root_.checked, nobody_);

@@ -1,6 +1,8 @@
 #include <zsync/timer/timer_queue.hpp>
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 namespace zsync::detail {
 namespace {
@@ -61,10 +63,14 @@ void timer_heap::sift_down(std::size_t place, entry e) noexcept {
   put(place, e);
 }
 
-void timer_queue::add(timer_node& node, deadline when) {
+void timer_queue::add(timer_node& node, deadline when) noexcept try {
   if (young_.size() == young_max) grow_old();
   young_.reserve(young_max);
   young_.add({when.time(), &node});
+} catch (const std::bad_alloc&) {
+  node.place = in_list;
+  node.when_in_list = when.time();
+  node.next_in_list = std::exchange(list_, &node);
 }
 
 // Those that were not cancelled in time will probably stay.
@@ -79,16 +85,51 @@ void timer_queue::grow_old() {
 
 void timer_queue::cancel(timer_node& node) noexcept {
   if (!node.queued()) return;
+  if (node.place == in_list) [[unlikely]]
+    return unlist(node);
   ((node.place & old_mark) != 0 ? old_ : young_).remove(node.place & ~old_mark);
+}
+
+std::size_t timer_queue::size() const noexcept {
+  std::size_t listed = 0;
+  for (const timer_node* n = list_; n != nullptr; n = n->next_in_list) ++listed;
+  return young_.size() + old_.size() + listed;
+}
+
+timer_node& timer_queue::earliest_in_list() const noexcept {
+  timer_node* first = list_;
+  for (timer_node* n = list_; n != nullptr; n = n->next_in_list) {
+    if (n->when_in_list < first->when_in_list) first = n;
+  }
+  return *first;
+}
+
+void timer_queue::unlist(timer_node& node) noexcept {
+  timer_node** at = &list_;
+  while (*at != &node) at = &(*at)->next_in_list;
+  *at = node.next_in_list;
+  node.place = timer_node::unqueued;
+}
+
+timer_node& timer_queue::take_earliest() noexcept {
+  timer_heap& heap =
+      old_.empty() || (!young_.empty() && young_.earliest().when <= old_.earliest().when) ? young_ : old_;
+  if (list_ != nullptr) [[unlikely]] {
+    timer_node& listed = earliest_in_list();
+    if (heap.empty() || listed.when_in_list < heap.earliest().when) {
+      unlist(listed);
+      return listed;
+    }
+  }
+  timer_node& first = *heap.earliest().node;
+  heap.remove(0);
+  return first;
 }
 
 std::size_t timer_queue::expire(clock::time_point now, std::size_t limit) noexcept {
   std::size_t expired = 0;
   while (expired < limit && next().time() <= now && !empty()) {
-    timer_heap& heap =
-        old_.empty() || (!young_.empty() && young_.earliest().when <= old_.earliest().when) ? young_ : old_;
-    timer_node& due = *heap.earliest().node;
-    heap.remove(0);
+    timer_node& due = take_earliest();
     due.expired(due);
     ++expired;
   }

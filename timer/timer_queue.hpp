@@ -3,7 +3,8 @@
 // Nearly every timer is a timeout that is cancelled soon after it was added. So new ones go to a small young
 // heap, where adding and cancelling touch a few lines of cache however many timers stand; when it is full,
 // those that are left move to the old heap. Deadlines stand in the heaps' arrays beside the nodes' addresses.
-// Not thread-safe: the queue belongs to its worker's thread.
+// Where there is no memory for a larger array, a node stands in a list of its own making instead, which is
+// slow, but neither early nor late. Not thread-safe: the queue belongs to its worker's thread.
 #pragma once
 
 #include <zsync/timer/deadline.hpp>
@@ -29,6 +30,10 @@ struct timer_node {
 
   callback expired;
   std::uint32_t place = unqueued;  // index in its heap, and in the highest bit which; kept by the queue
+
+  // While it stands in the list; kept by the queue.
+  timer_node* next_in_list;
+  clock::time_point when_in_list;
 };
 
 // One heap. Adding is O(1) on average and O(log n) at worst, removing O(log n), the earliest O(1).
@@ -63,18 +68,19 @@ class timer_queue {
  public:
   timer_queue() noexcept : young_(0), old_(old_mark) {}
 
-  // Throws std::bad_alloc, and then has not changed.
-  void add(timer_node& node, deadline when);
+  void add(timer_node& node, deadline when) noexcept;
   void cancel(timer_node& node) noexcept;  // nothing happens if it is not queued
 
   [[nodiscard]] deadline next() const noexcept {
     deadline first;
     if (!young_.empty()) first = deadline{young_.earliest().when};
     if (!old_.empty()) first = tightest(first, deadline{old_.earliest().when});
+    if (list_ != nullptr) [[unlikely]]
+      first = tightest(first, deadline{earliest_in_list().when_in_list});
     return first;
   }
-  [[nodiscard]] bool empty() const noexcept { return young_.empty() && old_.empty(); }
-  [[nodiscard]] std::size_t size() const noexcept { return young_.size() + old_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return young_.empty() && old_.empty() && list_ == nullptr; }
+  [[nodiscard]] std::size_t size() const noexcept;
 
   // Expires the timers that are due at `now`, at most `limit` of them so that a storm of equal deadlines
   // does not starve I/O. Returns how many it expired.
@@ -82,12 +88,17 @@ class timer_queue {
 
  private:
   static constexpr std::uint32_t old_mark = std::uint32_t{1} << 31;
+  static constexpr std::uint32_t in_list = timer_node::unqueued - 1;
   static constexpr std::size_t young_max = 64;
 
   void grow_old();
+  [[nodiscard]] timer_node& earliest_in_list() const noexcept;
+  void unlist(timer_node& node) noexcept;
+  timer_node& take_earliest() noexcept;
 
   timer_heap young_;
   timer_heap old_;
+  timer_node* list_ = nullptr;
 };
 
 }  // namespace zsync::detail

@@ -149,7 +149,7 @@ void throw_if_hastened(wake_cause why, const std::tuple<Args...>& arrived) {
   if constexpr (sizeof...(Args) > 0) {
     if constexpr (std::is_same_v<std::tuple_element_t<0, std::tuple<Args...>>, typename Net::error_code>) {
       if (std::get<0>(arrived) != Net::aborted()) return;
-      if (why == wake_cause::cancelled) throw cancelled{};
+      if (why == wake_cause::cancelled) throw_cancelled();
       if (why == wake_cause::timed_out) throw std::system_error(error::deadline_expired);
     }
   }

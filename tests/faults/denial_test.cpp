@@ -208,6 +208,25 @@ void futures() {
   expect(static_cast<int>(index) == value, "when_any has taken one for another");
 }
 
+// Who cannot have a timer waits all the same, and no shorter.
+void nobody_is_early() {
+  const auto begun = zsync::clock::now();
+  const auto lasted = [&](zsync::clock::duration d) { return zsync::clock::now() - begun >= d; };
+  bool called_early = false;
+  auto call = zsync::call_after(3ms, [&] { called_early = !lasted(3ms); });
+  auto [tx, rx] = zsync::channel<int>(1);
+  zsync::fiber receiver([&, &in = rx] {
+    int message = 0;
+    expect(in.recv_for(message, 2ms) == zsync::channel_status::timeout, "a receive found a message");
+    expect(lasted(2ms), "a receive gave up too soon");
+  });
+  zsync::this_fiber::sleep_for(1ms);
+  expect(lasted(1ms), "a sleep was too short");
+  receiver.join();
+  while (call.pending()) zsync::this_fiber::sleep_for(1ms);
+  expect(!called_early, "a call came too soon");
+}
+
 void timers() {
   int called = 0;
   auto soon = zsync::call_after(1us, [&] { ++called; });
@@ -412,6 +431,7 @@ TEST_CASE("whichever allocation fails, no message is lost, and no future takes a
 
 TEST_CASE("whichever allocation fails, who waits for a time or a lock goes on", "[faults]") {
   in_want_of_memory("timers", timers);
+  in_want_of_memory("times", nobody_is_early);
   in_want_of_memory("locks", locks);
 }
 

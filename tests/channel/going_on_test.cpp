@@ -1,0 +1,46 @@
+#include "support/going_on.hpp"
+#include "support/catch.hpp"
+#include "support/matrix.hpp"
+
+#include <zsync/channel/channel.hpp>
+#include <zsync/channel/condition_variable.hpp>
+#include <zsync/channel/future.hpp>
+#include <zsync/channel/mutex.hpp>
+#include <zsync/channel/on_channel.hpp>
+#include <zsync/channel/promise.hpp>
+#include <zsync/channel/select.hpp>
+#include <zsync/channel/semaphore.hpp>
+#include <zsync/sched/runtime.hpp>
+
+#include <mutex>
+#include <optional>
+
+namespace test = zsync::test;
+
+TEST_CASE("a cancelled fiber that goes on waiting for others leaves turns to others", "[cancel]") {
+  test::matrix(test::axes{.policies = true}, [](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          auto ends = zsync::channel<int>(0);
+          auto& tx = ends.first;
+          auto& rx = ends.second;
+          test::go_on_beside_others([&] { (void)rx.recv(); });
+          test::go_on_beside_others([&] { tx.send(1); });
+          test::go_on_beside_others([&] {
+            zsync::select(zsync::on_recv(rx, [](const std::optional<int>&) {}), zsync::on_send(tx, 1, [] {}));
+          });
+          zsync::promise<int> promised;
+          const auto future = promised.get_future();
+          test::go_on_beside_others([&] { future.wait(); });
+          zsync::counting_semaphore<> none(0);
+          test::go_on_beside_others([&] { none.acquire(); });
+          zsync::mutex lock;
+          zsync::condition_variable never;
+          test::go_on_beside_others([&] {
+            std::unique_lock hold(lock);
+            never.wait(hold);
+          });
+        },
+        options);
+  });
+}
