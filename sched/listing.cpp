@@ -35,6 +35,7 @@ bool worker::keeps(const fiber_control& f) const noexcept {
 }
 
 void worker::describe(const fiber_control& f, worker_listing& into) const {
+  const checker::unseen its_name;  // and all else that is its own, while it waits at home
   fiber_record r = outline(f);
   const bool waiting = f.is_waiting();
   if (f.name != nullptr) r.name = *f.name;

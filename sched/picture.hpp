@@ -44,6 +44,7 @@ class picture {
   [[nodiscard]] const fiber_record* by_address(std::uintptr_t self) const noexcept;
 
  private:
+  checker::unseen answers_;  // others write them; the end of each is told by its `done`
   std::vector<std::pair<std::uint64_t, const fiber_record*>> ids_;
   std::vector<std::pair<std::uintptr_t, const fiber_record*>> addresses_;
   std::vector<fiber_record> sampled_;  // of workers that did not answer

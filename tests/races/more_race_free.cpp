@@ -5,6 +5,7 @@
 #include <cstring>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -343,6 +344,34 @@ const std::array programs{
                      if (i % 5 == 0) this_fiber::yield();
                    }
                    for (auto& one : all) look_at(one.join());
+                 }},
+    race_program{"a fiber that is detached after its end, with a result and with a failure",
+                 [] {
+                   fiber<std::vector<int>> one([] { return std::vector<int>(100); });
+                   fiber<> other([] { this_fiber::sleep_for(1h); });
+                   other.cancel();
+                   this_fiber::sleep_for(5ms);
+                   one.detach();
+                   other.detach();
+                 }},
+    race_program{"a dump of fibers that name themselves", nullptr,
+                 [] {
+                   runtime rt({.workers = 2});
+                   rt.block_on([&] {
+                     task_group busy;
+                     for (int i = 0; i < 4; ++i)
+                       busy.spawn([] {
+                         for (int n = 0; n < 20; ++n) {
+                           this_fiber::set_name("the fiber that waits for the " + std::to_string(n) +
+                                                "th time");
+                           this_fiber::sleep_for(100us);
+                         }
+                       });
+                     for (int i = 0; i < 10; ++i) {
+                       std::ostringstream out;
+                       rt.dump(out);
+                     }
+                   });
                  }},
     race_program{"fibers that may move to another worker",
                  [] {

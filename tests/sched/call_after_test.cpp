@@ -74,7 +74,7 @@ TEST_CASE("a cancelled call never comes, and its closure is gone at once", "[cal
   });
 }
 
-TEST_CASE("a timer may be cancelled and replaced from within its own call", "[call_after]") {
+TEST_CASE("a timer may be cancelled and replaced from within its own call", "[call_after][turns]") {
   test::in_fiber(workers_and_policies, [] {
     zsync::timer t;
     std::atomic<int> calls = 0;
@@ -149,7 +149,7 @@ TEST_CASE("a call that is asked for while the runtime ends is cancelled too, and
   });
 }
 
-TEST_CASE("a loop runs until its delayed calls have come", "[call_after]") {
+TEST_CASE("a loop runs until its delayed calls have come", "[call_after][turns]") {
   zsync::loop own;
   int calls = 0;
   auto first = own.call_after(5ms, [&] { ++calls; });

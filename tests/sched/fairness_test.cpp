@@ -94,7 +94,7 @@ TEST_CASE("yielding fibers of one worker hand over to each other", "[fairness]")
   });
 }
 
-TEST_CASE("a fiber that yields lets all that are ready run once before it goes on", "[fairness]") {
+TEST_CASE("a fiber that yields lets all that are ready run once before it goes on", "[fairness][turns]") {
   test::matrix(policies_only, [](const zsync::runtime_options& options) {
     zsync::runtime own(options);
     own.block_on([] {
@@ -124,7 +124,7 @@ TEST_CASE("a fiber that yields lets all that are ready run once before it goes o
   });
 }
 
-TEST_CASE("a fiber that spawns another and yields finds that it has run", "[fairness]") {
+TEST_CASE("a fiber that spawns another and yields finds that it has run", "[fairness][turns]") {
   test::in_fiber({.workers = false, .policies = true}, [] {
     for (int i = 0; i < 40; ++i) {
       bool ran = false;
@@ -136,7 +136,7 @@ TEST_CASE("a fiber that spawns another and yields finds that it has run", "[fair
   });
 }
 
-TEST_CASE("woken fibers run in the order in which they were woken", "[fairness]") {
+TEST_CASE("woken fibers run in the order in which they were woken", "[fairness][turns]") {
   zsync::run(
       [] {
         std::vector<int> order;
@@ -160,7 +160,7 @@ TEST_CASE("woken fibers run in the order in which they were woken", "[fairness]"
       {.workers = 1});
 }
 
-TEST_CASE("newborns run youngest first", "[fairness]") {
+TEST_CASE("newborns run youngest first", "[fairness][turns]") {
   zsync::run(
       [] {
         std::vector<int> order;
@@ -174,7 +174,7 @@ TEST_CASE("newborns run youngest first", "[fairness]") {
 }
 
 TEST_CASE("who yields comes after those it has spawned, so that a backlog of them cannot grow",
-          "[fairness]") {
+          "[fairness][turns]") {
   for (const auto policy : {zsync::scheduling::pinned, zsync::scheduling::work_stealing}) {
     zsync::run(
         [] {
@@ -192,7 +192,7 @@ TEST_CASE("who yields comes after those it has spawned, so that a backlog of the
 }
 
 // Youngest first alone would let the oldest wait for as long as there is a younger one.
-TEST_CASE("the oldest newborn gets its turn though there is always a younger one", "[fairness]") {
+TEST_CASE("the oldest newborn gets its turn though there is always a younger one", "[fairness][turns]") {
   test::matrix(policies_only, [](const zsync::runtime_options& options) {
     zsync::runtime own(options);
     own.block_on([] {

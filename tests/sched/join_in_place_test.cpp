@@ -41,7 +41,7 @@ TEST_CASE("a join from within a joined fiber runs in its place in turn", "[fiber
   zsync::test::in_fiber([] { CHECK(deep::down(200) == 200); });
 }
 
-TEST_CASE("who was ready before goes before a newborn that is joined", "[fiber][join]") {
+TEST_CASE("who was ready before goes before a newborn that is joined", "[fiber][join][turns]") {
   zsync::test::in_fiber({.workers = false, .pinned_only = true}, [] {
     const int turns = zsync::test::turns_during([] {
       for (int i = 0; i < 100; ++i) zsync::spawn([] {}).join();

@@ -49,7 +49,7 @@ bool readable(int fd, std::chrono::milliseconds within) {
 
 }  // namespace
 
-TEST_CASE("a loop runs nothing but when it is polled, and then what is ready once", "[loop]") {
+TEST_CASE("a loop runs nothing but when it is polled, and then what is ready once", "[loop][turns]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
     zsync::loop own(options);
     CHECK(own.poll() == 0);
@@ -121,7 +121,7 @@ TEST_CASE("run_until_idle does not wait for timers, and poll finds them when the
   });
 }
 
-TEST_CASE("run_for keeps its budget to within one turn of a fiber", "[loop]") {
+TEST_CASE("run_for keeps its budget to within one turn of a fiber", "[loop][turns]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
     working_time time;
     zsync::loop own(options);
@@ -147,7 +147,7 @@ TEST_CASE("run_for keeps its budget to within one turn of a fiber", "[loop]") {
   });
 }
 
-TEST_CASE("run_for keeps its budget though fibers spawn others without end", "[loop]") {
+TEST_CASE("run_for keeps its budget though fibers spawn others without end", "[loop][turns]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
     working_time time;
     zsync::loop own(options);
@@ -362,7 +362,8 @@ TEST_CASE("fibers of a loop and of a runtime with threads wake one another", "[l
   });
 }
 
-TEST_CASE("a loop that ends cancels its fibers and unwinds them, at every stage of their lives", "[loop]") {
+TEST_CASE("a loop that ends cancels its fibers and unwinds them, at every stage of their lives",
+          "[loop][turns]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
     for (int polls = 0; polls < 8; ++polls) {
       int begun = 0;

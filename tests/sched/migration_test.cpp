@@ -56,7 +56,7 @@ TEST_CASE("a wait that is anchored ends where it began, though its fiber may mov
 
 // It stood in the queue of the worker that the fiber left, and was taken out of that of the worker to which
 // the fiber came: somebody else's timer.
-TEST_CASE("a fiber that moves takes no other's timer with it", "[migration]") {
+TEST_CASE("a fiber that moves takes no other's timer with it", "[migration][turns]") {
   zsync::runtime own({.workers = 2, .policy = zsync::scheduling::work_stealing, .force_migration = true});
   auto sleeper = own.spawn({.worker = 1}, [] { zsync::this_fiber::sleep_for(100ms); });
   std::atomic<bool> held{false};

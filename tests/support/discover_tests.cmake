@@ -2,7 +2,7 @@
 # its own. Done when ctest runs, so that a build neither runs what it builds nor fails with it.
 #
 # program: the test program; prefix: of the tests' names; timeout, timeout_slow: seconds, the second for
-# tests tagged [slow]. A test tagged [serial] runs alone.
+# tests tagged [slow]. A test tagged [serial] runs alone. [slow] and [turns] are labels of ctest's as well.
 
 cmake_policy(VERSION 3.25)
 
@@ -26,15 +26,21 @@ function(zsync_discover_tests program prefix timeout timeout_slow)
   zsync_test_names("${program}" "~[.]" names)
   zsync_test_names("${program}" "[slow]~[.]" slow_names)
   zsync_test_names("${program}" "[serial]~[.]" serial_names)
+  zsync_test_names("${program}" "[turns]~[.]" turns_names)
   foreach(name IN LISTS names)
     string(REGEX REPLACE "([],[\"\\])" "\\\\\\1" pattern "${name}")
     set(test "${prefix}: ${name}")
     add_test("${test}" "${program}" "${pattern}")
-    if(name IN_LIST slow_names)
-      set_tests_properties("${test}" PROPERTIES TIMEOUT ${timeout_slow} LABELS "${prefix};slow")
-    else()
-      set_tests_properties("${test}" PROPERTIES TIMEOUT ${timeout} LABELS ${prefix})
+    set(labels ${prefix})
+    set(allowed ${timeout})
+    if(name IN_LIST turns_names)
+      list(APPEND labels turns)
     endif()
+    if(name IN_LIST slow_names)
+      list(APPEND labels slow)
+      set(allowed ${timeout_slow})
+    endif()
+    set_tests_properties("${test}" PROPERTIES TIMEOUT ${allowed} LABELS "${labels}")
     if(name IN_LIST serial_names)
       set_tests_properties("${test}" PROPERTIES RUN_SERIAL TRUE)
     endif()
