@@ -40,7 +40,7 @@ std::size_t loop::poll() {
 
 std::size_t loop::run_for(std::chrono::nanoseconds budget) {
   const driving here(worker_());
-  return worker_().run_ready(deadline::after(budget));
+  return worker_().run_ready(budget > budget.zero() ? deadline::after(budget) : deadline::passed());
 }
 
 std::size_t loop::run_until_idle() {

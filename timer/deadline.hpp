@@ -45,7 +45,7 @@ class deadline {
   // nothing is ever early.
   template <class Rep, class Period>
   static deadline after(std::chrono::duration<Rep, Period> wait) {
-    if (wait <= wait.zero()) return passed();
+    if (wait <= wait.zero()) return deadline{clock::now()};
     const clock::duration d = detail::saturated(wait);
     return d == clock::duration::max() ? never() : deadline{detail::saturated_sum(clock::now(), d)};
   }
