@@ -7,14 +7,20 @@
 namespace zsync::detail {
 
 void wait_end::throw_it() const {
-  if (cause_ == wake_cause::cancelled) throw_cancelled();
+  if (cause_ == wake_cause::cancelled) throw cancelled{};
   throw std::system_error(error::deadline_expired);
 }
 
 wait_end wait_in(wait_queue& queue, spin_guard& guard, wait_kind why, const void* on, deadline until,
                  std::uint32_t accepts, void* slot) {
   wait w(why, on, accepts);
-  if (!w.open()) return {w.cause(), false};
+  if (!w.open()) {
+    const wake_cause cause = w.cause();
+    guard.unlock();
+    if (cause == wake_cause::cancelled) give_way_to_others();
+    guard.lock();
+    return {cause, false};
+  }
   waiter me(w, 0, slot);
   queue.push_back(me);
   guard.unlock();

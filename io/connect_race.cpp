@@ -110,7 +110,11 @@ class race {
       std::unique_lock hold(lock_);
       if (winner_ || ended_ >= enough) return {};
       wait w(wait_kind::connect_race, this, wait::cancellable);
-      if (!w.open()) return why_ended(w);
+      if (!w.open()) {
+        hold.unlock();
+        give_way_to_others();
+        return why_ended(w);
+      }
       waiter me(w);
       waiting_.push_back(me);
       hold.unlock();

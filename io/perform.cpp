@@ -326,7 +326,10 @@ std::error_code perform_on_file(int fd, op& o) {
   }
   for (;;) {
     wait w(wait_kind::io_other, nullptr, wait::cancellable | wait::anchored);
-    if (!w.open()) return why_ended(w);
+    if (!w.open()) {
+      give_way_to_others();
+      return why_ended(w);
+    }
     o.party = &w.party();
     here->submit(o);
     w.suspend();
@@ -347,7 +350,10 @@ std::error_code perform_on_file(int fd, op& o) {
 std::error_code pause(clock::duration d) {
   wait w(wait_kind::sleep, nullptr, wait::cancellable);
   const deadline until = deadline::after(d);
-  if (!w.open()) return why_ended(w);
+  if (!w.open()) {
+    give_way_to_others();
+    return why_ended(w);
+  }
   const wake_cause cause = w.suspend(until);
   return cause == wake_cause::timed_out && !w.scope_expired() ? std::error_code() : why_ended(w);
 }
@@ -359,7 +365,6 @@ std::error_code why_ended(const wait& w) noexcept {
     case wake_cause::timed_out:
       return too_late(w.scope_expired());
     case wake_cause::cancelled:
-      give_way_to_others();
       return std::make_error_code(std::errc::operation_canceled);
   }
   return {};

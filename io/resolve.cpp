@@ -132,7 +132,11 @@ std::error_code await_answer(shared_lookup& l) {
   std::unique_lock hold(l.lock);
   if (l.done) return {};
   wait w(wait_kind::resolve, &l, wait::cancellable);
-  if (!w.open()) return detail::why_ended(w);
+  if (!w.open()) {
+    hold.unlock();
+    detail::give_way_to_others();
+    return detail::why_ended(w);
+  }
   waiter me(w);
   l.waiting.push_back(me);
   hold.unlock();

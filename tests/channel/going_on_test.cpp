@@ -4,6 +4,7 @@
 
 #include <zsync/channel/channel.hpp>
 #include <zsync/channel/condition_variable.hpp>
+#include <zsync/channel/event.hpp>
 #include <zsync/channel/future.hpp>
 #include <zsync/channel/mutex.hpp>
 #include <zsync/channel/on_channel.hpp>
@@ -14,6 +15,7 @@
 
 #include <mutex>
 #include <optional>
+#include <vector>
 
 namespace test = zsync::test;
 
@@ -40,6 +42,27 @@ TEST_CASE("a cancelled fiber that goes on waiting for others leaves turns to oth
             std::unique_lock hold(lock);
             never.wait(hold);
           });
+        },
+        options);
+  });
+}
+
+TEST_CASE("of several that are cancelled at the same object none holds up the others", "[cancel]") {
+  test::matrix(test::axes{.policies = true}, [](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          zsync::event never;
+          zsync::counting_semaphore<> none(0);
+          auto ends = zsync::channel<int>(0);
+          std::vector<zsync::fiber<>> waiting;
+          for (int i = 0; i < 5; ++i) {
+            waiting.emplace_back([&] { never.wait(); });
+            waiting.emplace_back([&] { none.acquire(); });
+            waiting.emplace_back([&] { (void)ends.second.recv(); });
+          }
+          zsync::this_fiber::yield();
+          for (auto& each : waiting) each.cancel();
+          for (auto& each : waiting) CHECK_THROWS_AS(each.join(), zsync::cancelled);
         },
         options);
   });
