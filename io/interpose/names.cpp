@@ -159,14 +159,15 @@ ZSYNC_REPLACES hostent* gethostbyaddr(const void* address, socklen_t length, int
   });
 }
 
-// ---- questions to name servers ----
+// ---- questions to name servers, also by the names that glibc had for them before 2.34 ----
 
 #define ZSYNC_REPLACES_QUESTION(name, parameters, arguments)     \
   ZSYNC_REPLACES int name parameters noexcept {                  \
     if (!on_fiber()) return real_##name arguments;               \
     const wait_ahead ahead(#name);                               \
     return elsewhere([&] { return real_##name arguments; }, -1); \
-  }
+  }                                                              \
+  ZSYNC_REPLACES int __##name parameters noexcept { return ::name arguments; }
 
 ZSYNC_REPLACES_QUESTION(res_query, (const char* name, int kind, int type, unsigned char* answer, int size),
                         (name, kind, type, answer, size))
@@ -191,38 +192,6 @@ ZSYNC_REPLACES_QUESTION(res_nquerydomain,
                          unsigned char* answer, int size),
                         (state, name, domain, kind, type, answer, size))
 ZSYNC_REPLACES_QUESTION(res_nsend,
-                        (res_state state, const unsigned char* message, int length, unsigned char* answer,
-                         int size),
-                        (state, message, length, answer, size))
-
-// ---- by the names that glibc had before 2.34 ----
-
-#define ZSYNC_REPLACES_OLD_NAME(name, parameters, arguments) \
-  ZSYNC_REPLACES int __##name parameters noexcept { return ::name arguments; }
-
-ZSYNC_REPLACES_OLD_NAME(res_query, (const char* name, int kind, int type, unsigned char* answer, int size),
-                        (name, kind, type, answer, size))
-ZSYNC_REPLACES_OLD_NAME(res_search, (const char* name, int kind, int type, unsigned char* answer, int size),
-                        (name, kind, type, answer, size))
-ZSYNC_REPLACES_OLD_NAME(res_querydomain,
-                        (const char* name, const char* domain, int kind, int type, unsigned char* answer,
-                         int size),
-                        (name, domain, kind, type, answer, size))
-ZSYNC_REPLACES_OLD_NAME(res_send, (const unsigned char* message, int length, unsigned char* answer, int size),
-                        (message, length, answer, size))
-ZSYNC_REPLACES_OLD_NAME(res_nquery,
-                        (res_state state, const char* name, int kind, int type, unsigned char* answer,
-                         int size),
-                        (state, name, kind, type, answer, size))
-ZSYNC_REPLACES_OLD_NAME(res_nsearch,
-                        (res_state state, const char* name, int kind, int type, unsigned char* answer,
-                         int size),
-                        (state, name, kind, type, answer, size))
-ZSYNC_REPLACES_OLD_NAME(res_nquerydomain,
-                        (res_state state, const char* name, const char* domain, int kind, int type,
-                         unsigned char* answer, int size),
-                        (state, name, domain, kind, type, answer, size))
-ZSYNC_REPLACES_OLD_NAME(res_nsend,
                         (res_state state, const unsigned char* message, int length, unsigned char* answer,
                          int size),
                         (state, message, length, answer, size))

@@ -1,5 +1,6 @@
 #include <zsync/fiber/stack.hpp>
 
+#include "support/address_space.hpp"
 #include "support/catch.hpp"
 #include "support/subprocess.hpp"
 
@@ -12,7 +13,6 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <vector>
 
 using zsync::detail::stack;
@@ -154,23 +154,12 @@ TEST_CASE("stacks that nobody needs for a while give all their memory back, but 
 
 #if defined(__linux__) && !ZSYNC_TESTS_SANITIZED  // sanitizers reserve terabytes of address space
 
-namespace {
-
-// What this process has reserved, in bytes.
-rlim_t address_space() {
-  rlim_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages;
-  return pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE));
-}
-
-}  // namespace
-
 TEST_CASE("a lack of stacks is over when one has come back, even if it is in use again", "[stack]") {
   const auto result = zsync::test::run_in_child([] {
     stack_pool pool;
     rlimit few{};
     ::getrlimit(RLIMIT_AS, &few);
-    few.rlim_cur = address_space() + (rlim_t{64} << 20);
+    few.rlim_cur = zsync::test::address_space() + (rlim_t{64} << 20);
     stack last = pool.allocate(size);
     if (::setrlimit(RLIMIT_AS, &few) != 0) return;
     int left = 5000;

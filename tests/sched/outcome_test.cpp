@@ -5,18 +5,17 @@
 #include <zsync/sched/task_group.hpp>
 #include <zsync/sched/this_fiber.hpp>
 
+#include "support/address_space.hpp"
 #include "support/catch.hpp"
 #include "support/matrix.hpp"
 #include "support/subprocess.hpp"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -122,17 +121,6 @@ TEST_CASE("a deadline scope of a plain thread holds for a run() within it", "[ou
   CHECK(zsync::clock::now() - before < 10s);
 }
 
-namespace {
-
-// What this process has reserved, in bytes.
-rlim_t address_space() {
-  rlim_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages;
-  return pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE));
-}
-
-}  // namespace
-
 TEST_CASE("fibers for which there are no stacks fail in their joins, drop what they own, and others go on",
           "[outcome]") {
   if (test::sanitized) return;  // they reserve terabytes of address space
@@ -140,7 +128,8 @@ TEST_CASE("fibers for which there are no stacks fail in their joins, drop what t
     constexpr std::size_t mib = 1024 * 1024;
     zsync::runtime own({.workers = 2, .stack_size = 4 * mib});
     own.block_on([&] { zsync::this_fiber::yield(); });
-    const rlim_t little_more = address_space() + 512 * mib;  // arenas of earlier tests' threads are in there
+    const rlim_t little_more =
+        test::address_space() + 512 * mib;  // arenas of earlier tests' threads are in there
     const rlimit little{little_more, little_more};
     if (::setrlimit(RLIMIT_AS, &little) != 0) return;
     for (int round = 0; round < 3; ++round) {
