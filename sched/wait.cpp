@@ -2,6 +2,7 @@
 
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/fork.hpp>
+#include <zsync/sched/this_fiber.hpp>
 #include <zsync/sched/worker.hpp>
 
 #include <algorithm>
@@ -143,9 +144,7 @@ void wait::time_out() noexcept {
 
 void wait::expire(timer_node& node) noexcept { static_cast<wait&>(node).time_out(); }
 
-void give_way_to_others() noexcept {
-  if (worker* const here = current_worker(); here != nullptr && !here->at_root()) here->yield();
-}
+void give_way_to_others() noexcept { this_fiber::yield(); }
 
 void throw_cancelled() {
   give_way_to_others();
