@@ -17,13 +17,16 @@ fibers::fiber small(F f) {
   return fibers::fiber(std::allocator_arg, boost::context::fixedsize_stack(16 * 1024), std::move(f));
 }
 
-long standing = 0;
+long standing = 0, begun = 0;
 
 // Fibers that sleep for 30 to 90 seconds, so that a timeout of 60 falls among them.
 void stand(long count) {
   for (; standing < count; ++standing)
-    small([at = standing] { boost::this_fiber::sleep_for(30s + 600us * (at * 7919 % 100'000)); }).detach();
-  boost::this_fiber::yield();
+    small([at = standing] {
+      ++begun;
+      boost::this_fiber::sleep_for(30s + 600us * (at * 7919 % 100'000));
+    }).detach();
+  while (begun < standing) boost::this_fiber::yield();
 }
 
 void timeout(bench::meter& m) {

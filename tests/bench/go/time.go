@@ -12,9 +12,15 @@ var standing int
 
 // Goroutines that sleep for 30 to 90 seconds, so that a timeout of 60 falls among them.
 func stand(count int) {
+	var begun sync.WaitGroup
 	for ; standing < count; standing++ {
-		go time.Sleep(30*time.Second + time.Duration(standing*7919%100000)*600*time.Microsecond)
+		begun.Add(1)
+		go func(at int) {
+			begun.Done()
+			time.Sleep(30*time.Second + time.Duration(at*7919%100000)*600*time.Microsecond)
+		}(standing)
 	}
+	begun.Wait()
 	time.Sleep(50 * time.Millisecond)
 }
 

@@ -12,10 +12,17 @@ use tokio::time::{sleep, timeout, Sleep};
 
 // Tasks that sleep for 30 to 90 seconds, so that a timeout of 60 falls among them.
 async fn stand(count: usize) {
+    let begun = Arc::new(AtomicU64::new(0));
     for i in 0..count {
-        tokio::spawn(sleep(Duration::from_micros(30_000_000 + (i * 7919 % 100_000) as u64 * 600)));
+        let begun = begun.clone();
+        tokio::spawn(async move {
+            begun.fetch_add(1, Relaxed);
+            sleep(Duration::from_micros(30_000_000 + (i * 7919 % 100_000) as u64 * 600)).await;
+        });
     }
-    sleep(Duration::from_millis(50)).await;
+    while begun.load(Relaxed) < count as u64 {
+        tokio::task::yield_now().await;
+    }
 }
 
 fn wait_with_timeout(m: &mut Meter) {
