@@ -25,7 +25,10 @@ TEST_CASE("however small the budget, timers are heard and one that is ready has 
       woken = true;
     });
     own.post([&] {
-      for (; !woken; ++turns) zsync::this_fiber::yield();
+      while (!woken) {
+        ++turns;
+        zsync::this_fiber::yield();
+      }
     });
     own.poll();
     const auto patience = std::chrono::steady_clock::now() + 10s;
