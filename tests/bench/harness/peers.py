@@ -24,7 +24,7 @@ def every(build):
     go, tokio = at / "bench-go", at / "bench-tokio" / "release" / "bench-tokio"
     peers = [
         Peer("limit", "limit", [[cpp / "bench-limit-switch"], [cpp / "bench-limit-tasks"], [cpp / "bench-limit-wake"]]),
-        Peer("zsync", "zsync", [[cpp / f"bench-zsync-{group}"] for group in ("tasks", "meet", "time")]),
+        Peer("zsync", "zsync", [[cpp / f"bench-zsync-{group}"] for group in ("switch", "tasks", "meet", "time")]),
         # Its fibers touch two pages each: a million of them take 9 GiB, and skynet breadth first more.
         Peer("Boost.Fiber", "peer", [[cpp / f"bench-boost-{group}"] for group in ("tasks", "meet", "time")],
              shrink={"skynet": 0.1, "parked": 0.1, "sleeps": 0.1}),
