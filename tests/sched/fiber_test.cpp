@@ -445,7 +445,8 @@ TEST_CASE("errno belongs to the fiber", "[fiber]") {
   });
 }
 
-TEST_CASE("a fiber begins with errno zero, whatever the one before it on its stack has left", "[fiber]") {
+TEST_CASE("a fiber begins with errno zero, whatever the one before it on its stack has left",
+          "[fiber][turns]") {
   test::in_fiber({.workers = false, .pinned_only = true}, [] {
     int others = 0;
     zsync::task_group one_after_another;

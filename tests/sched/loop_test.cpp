@@ -455,7 +455,7 @@ TEST_CASE("a loop is shut down by its own thread", "[loop]") {
   CHECK(unwound);
 }
 
-TEST_CASE("what bounds a run_for is gone when it returns: a poll is one turn for each", "[loop]") {
+TEST_CASE("what bounds a run_for is gone when it returns: a poll is one turn for each", "[loop][turns]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
     working_time time;
     zsync::loop own(options);
