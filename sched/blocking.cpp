@@ -58,4 +58,12 @@ void run_blocking(helper_job& job) {
   throw std::system_error(error::deadline_expired);
 }
 
+void run_blocking_for_certain(helper_job& job) {
+  worker* const here = current_worker();
+  if (here == nullptr) return job.run();
+  if (simulator* const simulated = simulator::of_thread()) return simulated->run_blocking(job);
+  here->owner().helpers().submit(job);
+  job.wait_done(wait::uncancellable | wait::unscoped);
+}
+
 }  // namespace zsync::detail

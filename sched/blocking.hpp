@@ -15,6 +15,9 @@ namespace detail {
 // Runs the job on a helper of the current runtime and waits for its end. On a plain thread, runs it there.
 void run_blocking(helper_job& job);
 
+// The same; neither cancellation nor a deadline keeps it from running.
+void run_blocking_for_certain(helper_job& job);
+
 template <class T, class F>
 class blocking_job final : public helper_job {
  public:

@@ -9,6 +9,9 @@ extern std::atomic<bool> forked_from_a_runtime;
 
 [[noreturn]] void refuse_in_child() noexcept;
 
+// The child of a fork that has called no handlers, as of _Fork().
+void note_forked() noexcept;
+
 // Where the library is entered from outside, and where a fiber is picked once in a while. The child of a fork
 // has the next pick look here, so that the hot path has no look of its own.
 inline void check_not_forked() noexcept {

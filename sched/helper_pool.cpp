@@ -22,15 +22,19 @@ helper_pool::~helper_pool() {
 
 void helper_pool::submit(helper_job& job) {
   const std::lock_guard hold(mutex_);
-  if (queued_ >= idle_ && threads_ < threads_max) {
+  const std::size_t unbounded = unbounded_ + (job.unbounded ? 1 : 0);
+  if (unbounded > unbounded_max)
+    throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+  if (queued_ >= idle_ && threads_ < threads_max + unbounded) {
     try {
       const signals_blocked quiet;
       std::thread([this] { help(); }).detach();
       ++threads_;
     } catch (const std::system_error&) {
-      if (threads_ == 0) throw;  // else one of those there will come to it
+      if (threads_ == 0 || job.unbounded) throw;  // else one of those there will come to it
     }
   }
+  unbounded_ = unbounded;
   ++queued_;
   job.next = nullptr;
   (head_ == nullptr ? head_ : tail_->next) = &job;
@@ -46,6 +50,7 @@ bool helper_pool::take_back(helper_job& job) noexcept {
     (previous == nullptr ? head_ : previous->next) = job.next;
     if (tail_ == &job) tail_ = previous;
     --queued_;
+    if (job.unbounded) --unbounded_;
     return true;
   }
   return false;
@@ -59,9 +64,11 @@ void helper_pool::help() {
       helper_job& job = *head_;
       head_ = job.next;
       --queued_;
+      const bool unbounded = job.unbounded;  // it is gone once it has run
       hold.unlock();
       job.run();
       hold.lock();
+      if (unbounded) --unbounded_;
     }
     if (closing_) break;
     ++idle_;

@@ -24,6 +24,9 @@ class helper_job {
 
   helper_job* next = nullptr;  // the pool's
 
+  // The call may last until another one has been made. Set before it is submitted.
+  bool unbounded = false;
+
  protected:
   helper_job() = default;
   ~helper_job() = default;
@@ -36,15 +39,18 @@ class helper_job {
   wait_queue waiting_;
 };
 
-// At most `threads_max` threads, started when needed, gone after a while of idleness. Thread-safe.
+// At most `threads_max` threads for calls that take their time and end, and one more for each that may last
+// until another call has been made: of these no number may keep the others from running. Threads are started
+// when needed, and gone after a while of idleness. Thread-safe.
 class helper_pool {
  public:
   static constexpr std::size_t threads_max = 64;
+  static constexpr std::size_t unbounded_max = 4096;
 
   explicit helper_pool(std::string name) : name_(std::move(name)) {}
   ~helper_pool();  // waits for the calls that run
 
-  void submit(helper_job& job);              // throws std::system_error if no thread can be had at all
+  void submit(helper_job& job);              // throws std::system_error if no thread can be had for it
   bool take_back(helper_job& job) noexcept;  // true: it was still queued, and will not run
 
  private:
@@ -59,6 +65,7 @@ class helper_pool {
   std::size_t threads_ = 0;
   std::size_t idle_ = 0;
   std::size_t queued_ = 0;
+  std::size_t unbounded_ = 0;  // of those that are queued or run
   bool closing_ = false;
 };
 
