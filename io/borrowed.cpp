@@ -3,6 +3,7 @@
 #include <zsync/sched/wait.hpp>
 
 #include <array>
+#include <atomic>
 #include <mutex>
 
 namespace zsync::detail {
@@ -11,7 +12,8 @@ namespace {
 // As many lists as keep them short while each of some ten thousand fibers waits for a connection. A
 // descriptor takes itself out without a look at the others: a list's are scattered all over the memory.
 struct numbers {
-  spinlock lock;  // guards the two lists
+  spinlock lock;                    // guards the two lists
+  std::atomic<unsigned> listed{0};  // how many in the first; changed under the lock
   descriptor* first = nullptr;
   closing_number* closing = nullptr;
 };
@@ -51,6 +53,7 @@ void list_borrowed(descriptor& d) noexcept {
       d.link_borrowed = &n.first;
       if (n.first != nullptr) n.first->link_borrowed = &d.next_borrowed;
       n.first = &d;
+      n.listed.fetch_add(1);
       return;
     }
     wait w(wait_kind::io_other, &d, wait::uncancellable | wait::unscoped);
@@ -67,7 +70,10 @@ void unlist_borrowed(descriptor& d) noexcept {
   const std::lock_guard hold(n.lock);
   *d.link_borrowed = d.next_borrowed;
   if (d.next_borrowed != nullptr) d.next_borrowed->link_borrowed = d.link_borrowed;
+  n.listed.fetch_sub(1);
 }
+
+bool may_be_borrowed(int fd) noexcept { return list_of(fd).listed.load() != 0; }
 
 descriptor_ptr find_borrowed(int fd) noexcept {
   numbers& n = list_of(fd);
@@ -81,6 +87,7 @@ descriptor_ptr find_borrowed(int fd) noexcept {
 int lowest_borrowed(unsigned first, unsigned last) noexcept {
   int lowest = -1;
   for (numbers& n : table) {
+    if (n.listed.load() == 0) continue;
     const std::lock_guard hold(n.lock);
     for (const descriptor* d = n.first; d != nullptr; d = d->next_borrowed) {
       const auto fd = static_cast<unsigned>(d->fd());

@@ -28,6 +28,8 @@ class closing_number {
   wait_queue waiting_;              // who wants to borrow it
 };
 
+// False: there is none. Takes no lock, so a signal handler may ask, and the child of a fork.
+[[nodiscard]] bool may_be_borrowed(int fd) noexcept;
 // One that is not closed yet; empty if there is none. Any thread.
 [[nodiscard]] descriptor_ptr find_borrowed(int fd) noexcept;
 // The lowest number from `first` to `last` of which there is one; -1: none. Any thread.

@@ -15,6 +15,19 @@
 #include <limits>
 #include <system_error>
 
+#if defined(__ELF__)
+// Tells who looks at a program that zsync is in it, whatever else is stripped off or hidden.
+__asm__(R"(
+  .pushsection .note.zsync, "a", @note
+  .balign 4
+  .long 6, 4, 1
+  .asciz "zsync"
+  .balign 4
+  .long 1
+  .popsection
+)");
+#endif
+
 namespace zsync::detail {
 namespace {
 

@@ -1,4 +1,5 @@
 #include <zsync/io/kernel.hpp>
+#include <zsync/io/mode.hpp>
 #include <zsync/io/plain_io.hpp>
 #include <zsync/io/sigpipe.hpp>
 
@@ -42,14 +43,73 @@ bool is_ready(int fd, short events) noexcept {
   return kernel::poll(&p, 1, 0) > 0;
 }
 
-bool is_regular(int fd) noexcept {
-  struct stat s {};
-  return ::fstat(fd, &s) == 0 && S_ISREG(s.st_mode);
-}
-
 std::int64_t would_block() noexcept {
   errno = EAGAIN;
   return -1;
+}
+
+enum class nature : std::uint8_t {
+  file,    // never would block
+  pipe,    //
+  device,  // terminals above all, which other processes share
+  other,   // counters, timers, sets: nobody else relies on their mode
+};
+
+nature nature_of(int fd) noexcept {
+  struct stat s {};
+  if (::fstat(fd, &s) != 0) return nature::other;
+  if (S_ISREG(s.st_mode) || S_ISDIR(s.st_mode) || S_ISBLK(s.st_mode)) return nature::file;
+  if (S_ISFIFO(s.st_mode)) return nature::pipe;
+  return S_ISCHR(s.st_mode) ? nature::device : nature::other;
+}
+
+// Goes on behind the first `done` bytes, as far as the file goes.
+std::int64_t read_rest(const op& o, std::int64_t done) noexcept {
+  const iovec* v = vector_of(o);
+  int left = count_of(o);
+  auto skip = static_cast<std::size_t>(done);
+  while (left != 0 && skip >= v->iov_len) {
+    skip -= v->iov_len;
+    ++v;
+    --left;
+  }
+  if (left == 0) return done;
+  if (skip != 0) {
+    const ssize_t n = kernel::read(o.fd, static_cast<char*>(v->iov_base) + skip, v->iov_len - skip);
+    if (n > 0) done += n;
+    if (n < static_cast<ssize_t>(v->iov_len - skip)) return done;
+    ++v;
+    --left;
+  }
+  const ssize_t n = left != 0 ? kernel::readv(o.fd, v, left) : 0;
+  return n > 0 ? done + n : done;
+}
+
+std::size_t size_of(const op& o) noexcept {
+  std::size_t size = 0;
+  for (int i = 0; i < count_of(o); ++i) size += vector_of(o)[i].iov_len;
+  return size;
+}
+
+// What neither the kernel nor its nature keeps from waiting.
+std::int64_t read_unsupported(const op& o, nature what) noexcept {
+  const auto read = [&o] { return kernel::readv(o.fd, vector_of(o), count_of(o)); };
+  if (what == nature::other) return call_without_blocking(o.fd, read);
+  // Only somebody else who reads from the same one could make this wait.
+  return is_ready(o.fd, POLLIN) ? read() : would_block();
+}
+
+std::int64_t write_unsupported(const op& o, nature what) noexcept {
+  const auto write = [&o] { return kernel::writev(o.fd, vector_of(o), count_of(o)); };
+  if (what == nature::other) return call_without_blocking(o.fd, write);
+  if (!is_ready(o.fd, POLLOUT)) return would_block();
+  // What one call writes to a device may be one message.
+  if (what == nature::device && ::isatty(o.fd) == 0) return write();
+  // Ready means room for this much.
+  const iovec* v = vector_of(o);
+  while (v->iov_len == 0 && v + 1 != vector_of(o) + o.size) ++v;
+  const iovec part{v->iov_base, std::min<std::size_t>(v->iov_len, PIPE_BUF)};
+  return write_quietly(o.fd, &part, 1);
 }
 
 }  // namespace
@@ -61,32 +121,36 @@ std::int64_t write_own(op& o) noexcept { return write_quietly(o.fd, vector_of(o)
 std::int64_t read_shared(op& o) noexcept {
 #if defined(__linux__)
   const ssize_t n = ::preadv2(o.fd, vector_of(o), count_of(o), -1, no_wait);
-  if (n >= 0 || (errno != EAGAIN && errno != EOPNOTSUPP && errno != EINVAL && errno != ESPIPE)) return n;
-  if (errno == EAGAIN) {
-    // Of a file that is not in memory, nothing would ever tell.
-    if (!is_regular(o.fd)) return would_block();
-    return kernel::readv(o.fd, vector_of(o), count_of(o));
-  }
+  // Of a file, what is not in memory is left out, and nothing would ever tell that it is.
+  if (n > 0) return static_cast<std::size_t>(n) < size_of(o) && is_file(o.fd) ? read_rest(o, n) : n;
+  if (n == 0 || (errno != EAGAIN && errno != EOPNOTSUPP)) return n;
+  const bool is_empty = errno == EAGAIN;
+#else
+  constexpr bool is_empty = false;
 #endif
-  // Terminals. Only somebody else who reads from the same one could make this wait.
-  return is_ready(o.fd, POLLIN) ? kernel::readv(o.fd, vector_of(o), count_of(o)) : would_block();
+  const nature what = nature_of(o.fd);
+  if (what == nature::file) return kernel::readv(o.fd, vector_of(o), count_of(o));
+  return is_empty ? would_block() : read_unsupported(o, what);
 }
 
 std::int64_t write_shared(op& o) noexcept {
+  const nature what = nature_of(o.fd);
+  if (what == nature::file) return kernel::writev(o.fd, vector_of(o), count_of(o));
 #if defined(__linux__)
   const bool quiet = !lacks_no_signal.load(std::memory_order_relaxed);
   const auto attempt = [&o](int flags) { return ::pwritev2(o.fd, vector_of(o), count_of(o), -1, flags); };
   const std::int64_t n =
       quiet ? attempt(no_wait | no_signal) : without_sigpipe([&] { return attempt(no_wait); });
-  if (n >= 0 || (errno != EAGAIN && errno != EOPNOTSUPP && errno != EINVAL && errno != ESPIPE)) return n;
-  if (errno == EAGAIN && !is_regular(o.fd)) return would_block();
+  if (n >= 0 || errno != EOPNOTSUPP) return n;
 #endif
-  if (!is_ready(o.fd, POLLOUT)) return would_block();
-  // Ready means room for this much.
-  const iovec* v = vector_of(o);
-  while (v->iov_len == 0 && v + 1 != vector_of(o) + o.size) ++v;
-  const iovec part{v->iov_base, std::min<std::size_t>(v->iov_len, PIPE_BUF)};
-  return write_quietly(o.fd, &part, 1);
+  return write_unsupported(o, what);
 }
+
+std::int64_t read_nothing(op& o) noexcept {
+  const auto read = [&o] { return kernel::read(o.fd, vector_of(o)->iov_base, 0); };
+  return nature_of(o.fd) == nature::other ? call_without_blocking(o.fd, read) : read();
+}
+
+bool is_file(int fd) noexcept { return nature_of(fd) == nature::file; }
 
 }  // namespace zsync::detail

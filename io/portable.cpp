@@ -1,5 +1,7 @@
 #include <zsync/io/kernel.hpp>
+#include <zsync/io/mode.hpp>
 #include <zsync/io/portable.hpp>
+#include <zsync/io/simulated.hpp>
 
 #include <fcntl.h>
 
@@ -48,6 +50,19 @@ void silence(int fd) noexcept {
   ::setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #else
   static_cast<void>(fd);
+#endif
+}
+
+int settle_connection(int fd, const sockaddr* address, socklen_t size) noexcept {
+#if defined(__linux__)
+  if (is_simulated(fd)) return 0;
+  const int result = call_without_blocking(fd, [&] { return kernel::connect(fd, address, size); });
+  return result == 0 || errno == EISCONN ? 0 : errno;
+#else
+  static_cast<void>(fd);
+  static_cast<void>(address);
+  static_cast<void>(size);
+  return 0;
 #endif
 }
 

@@ -3,6 +3,7 @@
 // so closes them itself (process.cpp).
 #pragma once
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -36,6 +37,23 @@ inline constexpr int received_close_on_exec = MSG_CMSG_CLOEXEC;
 inline constexpr int received_close_on_exec = 0;
 #endif
 void close_on_exec(int fd) noexcept;
+
+// What recv() is asked for and never waits for: errors of what was sent, and what is urgent.
+#if defined(MSG_ERRQUEUE)
+inline constexpr int never_waiting = MSG_ERRQUEUE | MSG_OOB;
+#else
+inline constexpr int never_waiting = MSG_OOB;
+#endif
+// For poll(): the peer sends no more, as far as it can be told.
+#if defined(POLLRDHUP)
+inline constexpr short poll_peer_ended = POLLRDHUP;
+#else
+inline constexpr short poll_peer_ended = 0;
+#endif
+// A connect() that had to be waited for has ended: lets the kernel take note that its caller knows, so that
+// the next one is refused, or begins anew, as after one that blocked. Zero, or the errno of an end since
+// then.
+int settle_connection(int fd, const sockaddr* address, socklen_t size) noexcept;
 
 // Several datagrams, with one system call where there is one. How many, or -1.
 #if defined(__APPLE__)

@@ -1,6 +1,7 @@
 #include <zsync/io/borrowed.hpp>
 #include <zsync/io/engine.hpp>
 #include <zsync/io/kernel.hpp>
+#include <zsync/io/mode.hpp>
 #include <zsync/io/offload.hpp>
 #include <zsync/io/perform.hpp>
 #include <zsync/io/plain_io.hpp>
@@ -19,58 +20,26 @@
 #include <optional>
 #include <vector>
 
-namespace zsync::detail {
-
-std::mutex& mode_lock(int fd) noexcept {
-  static constinit std::array<std::mutex, 64> locks{};
-  return locks[static_cast<unsigned>(fd) % locks.size()];
-}
-
-}  // namespace zsync::detail
-
 namespace zsync::posix {
 namespace {
 
 namespace kernel = detail::kernel;
 
+using detail::call_without_blocking;
 using detail::descriptor;
 using detail::descriptor_kind;
 using detail::descriptor_ptr;
 using detail::direction;
+using detail::is_nonblocking;
 using detail::op;
 using detail::op_kind;
 using detail::perform;
 using detail::wait_kind;
 using namespace detail_;
 
-bool nonblocking(int fd) noexcept {
-  const std::lock_guard hold(detail::mode_lock(fd));
-  const int mode = kernel::fcntl(fd, F_GETFL);
-  return mode >= 0 && (mode & O_NONBLOCK) != 0;
-}
+}  // namespace
 
-// Makes a call that has no flag of its own for not waiting: its descriptor is non-blocking for that time.
-// Others see that only if they make such a call at the same time, and not through this library.
-template <class F>
-int call_without_blocking(int fd, F call) noexcept {
-  const std::lock_guard hold(detail::mode_lock(fd));
-  const int mode = kernel::fcntl(fd, F_GETFL);
-  const bool changes = mode >= 0 && (mode & O_NONBLOCK) == 0;
-  if (changes) kernel::fcntl(fd, F_SETFL, mode | O_NONBLOCK);
-  const int result = call();
-  const int error = errno;
-  if (changes) kernel::fcntl(fd, F_SETFL, mode);
-  errno = error;
-  return result;
-}
-
-// The socket's own time-out, and not a scope's.
-bool own_timeout(std::error_code ec) noexcept {
-  return ec == std::errc::timed_out && ec != error::deadline_expired;
-}
-
-// Nanoseconds that the socket's own options allow; descriptor::no_timeout without any.
-clock::rep socket_timeout(int fd, direction side) noexcept {
+clock::rep detail_::socket_timeout(int fd, direction side) noexcept {
   timeval t{};
   socklen_t size = sizeof t;
   const int name = side == direction::in ? SO_RCVTIMEO : SO_SNDTIMEO;
@@ -81,9 +50,8 @@ clock::rep socket_timeout(int fd, direction side) noexcept {
          std::chrono::nanoseconds{1};
 }
 
-// Waits for what did not go at once.
-std::error_code perform_borrowed(int fd, descriptor_kind kind, op& o, wait_kind why,
-                                 clock::rep timeout) noexcept {
+std::error_code detail_::perform_borrowed(int fd, descriptor_kind kind, op& o, wait_kind why,
+                                          clock::rep timeout) noexcept {
   try {
     const descriptor_ptr d = descriptor_ptr::borrow(fd, kind);
     return perform(*d, o, why, timeout);
@@ -92,26 +60,28 @@ std::error_code perform_borrowed(int fd, descriptor_kind kind, op& o, wait_kind 
   }
 }
 
-// Does `o` now or waits for it; its result, or -1 with errno.
-ssize_t run(int fd, op& o, descriptor_kind kind, wait_kind why) {
+ssize_t detail_::run(int fd, op& o, descriptor_kind kind, wait_kind why) {
   o.fd = fd;
   if (o.attempt()) {
     if (o.failed()) return without_waiting(failed(static_cast<int>(-o.result)));
     return without_waiting(static_cast<ssize_t>(o.result));
   }
-  if (nonblocking(fd)) return without_waiting(failed(EAGAIN));
+  if (is_nonblocking(fd)) return without_waiting(failed(EAGAIN));
   const clock::rep timeout =
       kind == descriptor_kind::socket ? socket_timeout(fd, o.side) : descriptor::no_timeout.count();
   const std::error_code ec = perform_borrowed(fd, kind, o, why, timeout);
-  if (own_timeout(ec) && timeout != descriptor::no_timeout.count()) {
-    return failed(why == wait_kind::io_connect ? EINPROGRESS : EAGAIN);
-  }
+  if (own_timeout(ec) && timeout != descriptor::no_timeout.count()) return failed(EAGAIN);
   if (ec) return failed(to_errno(ec));
   return static_cast<ssize_t>(o.result);
 }
 
+namespace {
+
 // A part is all that this call writes, though more is left: nobody is to wait for the rest.
-bool leaves_the_rest(int fd, int flags) noexcept { return (flags & MSG_DONTWAIT) != 0 || nonblocking(fd); }
+bool leaves_the_rest(int fd, int flags) noexcept {
+  // Of a file, a part is all that there was room for.
+  return (flags & MSG_DONTWAIT) != 0 || is_nonblocking(fd) || detail::is_file(fd);
+}
 
 // Takes the first `done` bytes, which are fewer than all, off the array.
 void advance(std::vector<iovec>& left, std::size_t done) noexcept {
@@ -126,10 +96,11 @@ void advance(std::vector<iovec>& left, std::size_t done) noexcept {
 // iovecs; it does not throw. As a rule the first call writes all, and then there is no copy of the array.
 template <class F>
 ssize_t write_whole(int fd, const iovec* vector, std::size_t count, int flags, F write_part) {
+  ssize_t done = write_part(const_cast<iovec*>(vector), static_cast<int>(count));
+  if (done < 0) return done;
   std::size_t size = 0;
   for (std::size_t i = 0; i < count; ++i) size += vector[i].iov_len;
-  ssize_t done = write_part(const_cast<iovec*>(vector), static_cast<int>(count));
-  if (done < 0 || static_cast<std::size_t>(done) >= size || leaves_the_rest(fd, flags)) return done;
+  if (static_cast<std::size_t>(done) >= size || leaves_the_rest(fd, flags)) return done;
   try {
     std::vector<iovec> left(vector, vector + count);
     advance(left, static_cast<std::size_t>(done));
@@ -164,12 +135,19 @@ struct accept_arguments {
   int flags;
 };
 
+// What does not is refused at once.
+bool listens(int fd) noexcept {
+  int yes = 0;
+  socklen_t size = sizeof yes;
+  return kernel::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) == 0 && yes != 0;
+}
+
 // Asked only when somebody is there, for that is one system call less than to find nobody. By the time of the
 // accept somebody else may have taken him.
 std::int64_t accept_if_ready(op& o) noexcept {
   const auto& a = *static_cast<const accept_arguments*>(o.data);
   pollfd p{o.fd, POLLIN, 0};
-  if (kernel::poll(&p, 1, 0) == 0) return failed(EAGAIN);
+  if (kernel::poll(&p, 1, 0) == 0 && listens(o.fd)) return failed(EAGAIN);
   return call_without_blocking(o.fd, [&] { return detail::accept_with(o.fd, a.address, a.length, a.flags); });
 }
 
@@ -200,8 +178,7 @@ ssize_t write_plainly(int fd, const iovec* vector, int count) {
 // The call for sockets has found out that this is none, which costs less than to ask before.
 bool is_no_socket(ssize_t result) noexcept { return result < 0 && errno == ENOTSOCK; }
 
-// Nothing at all is asked for or handed over; and more parts than there may be are an error of the plain
-// call.
+// Nothing at all is asked for or handed over, or more parts than there may be: nobody waits for that.
 bool is_nothing(const iovec* vector, int count) noexcept {
   if (count <= 0 || count > IOV_MAX) return true;
   for (int i = 0; i < count; ++i) {
@@ -221,44 +198,38 @@ msghdr message_of(const iovec* vector, int count) noexcept {
 
 ssize_t read(int fd, void* buffer, std::size_t size) {
   if (!inside()) return ::read(fd, buffer, size);
-  if (size != 0) {
-    op o(op_kind::receive, direction::in, buffer, size);
-    const ssize_t n = run(fd, o, descriptor_kind::socket, wait_kind::io_read);
-    if (!is_no_socket(n)) return n;
+  iovec v{buffer, size};
+  if (size == 0) {
+    op o(&detail::read_nothing, direction::in, &v);
+    return run(fd, o, descriptor_kind::shared_mode, wait_kind::io_read);
   }
-  const iovec v{buffer, size};
-  return read_plainly(fd, &v, 1);
+  const ssize_t n = posix::recv(fd, buffer, size, 0);
+  return is_no_socket(n) ? read_plainly(fd, &v, 1) : n;
 }
 
 ssize_t readv(int fd, const iovec* vector, int count) {
   if (!inside()) return ::readv(fd, vector, count);
-  if (!is_nothing(vector, count)) {
-    msghdr message = message_of(vector, count);
-    op o(op_kind::receive_message, direction::in, &message);
-    const ssize_t n = run(fd, o, descriptor_kind::socket, wait_kind::io_read);
-    if (!is_no_socket(n)) return n;
-  }
-  return read_plainly(fd, vector, count);
+  if (is_nothing(vector, count)) return without_waiting(kernel::readv(fd, vector, count));
+  msghdr message = message_of(vector, count);
+  const ssize_t n = posix::recvmsg(fd, &message, 0);
+  return is_no_socket(n) ? read_plainly(fd, vector, count) : n;
 }
 
 ssize_t write(int fd, const void* buffer, std::size_t size) {
   if (!inside()) return ::write(fd, buffer, size);
-  if (size != 0) {
-    const ssize_t n = send_whole(fd, buffer, size, 0);
-    if (!is_no_socket(n)) return n;
-  }
+  const ssize_t n = send_whole(fd, buffer, size, 0);  // nothing, too, may be a message
+  if (!is_no_socket(n)) return n;
+  if (size == 0) return without_waiting(kernel::write(fd, buffer, 0));
   const iovec v{const_cast<void*>(buffer), size};
   return write_plainly(fd, &v, 1);
 }
 
 ssize_t writev(int fd, const iovec* vector, int count) {
   if (!inside()) return ::writev(fd, vector, count);
-  if (!is_nothing(vector, count)) {
-    const msghdr message = message_of(vector, count);
-    const ssize_t n = posix::sendmsg(fd, &message, 0);
-    if (!is_no_socket(n)) return n;
-  }
-  return write_plainly(fd, vector, count);
+  if (is_nothing(vector, count)) return without_waiting(kernel::writev(fd, vector, count));
+  const msghdr message = message_of(vector, count);
+  const ssize_t n = posix::sendmsg(fd, &message, 0);
+  return is_no_socket(n) ? write_plainly(fd, vector, count) : n;
 }
 
 namespace {
@@ -272,8 +243,10 @@ ssize_t on_file(int fd, op& o) {
 
 }  // namespace
 
+// Who has no positions is no file, and io_uring would read and write it all the same.
 ssize_t pread(int fd, void* buffer, std::size_t size, off_t offset) {
   if (!inside()) return ::pread(fd, buffer, size, offset);
+  if (kernel::pread(fd, buffer, 0, offset) < 0) return without_waiting(failed(errno));
   op o(op_kind::read_at, direction::in, buffer, size);
   o.offset = offset;
   return on_file(fd, o);
@@ -281,6 +254,7 @@ ssize_t pread(int fd, void* buffer, std::size_t size, off_t offset) {
 
 ssize_t pwrite(int fd, const void* buffer, std::size_t size, off_t offset) {
   if (!inside()) return ::pwrite(fd, buffer, size, offset);
+  if (kernel::pwrite(fd, buffer, 0, offset) < 0) return without_waiting(failed(errno));
   op o(op_kind::write_at, direction::out, const_cast<void*>(buffer), size);
   o.offset = offset;
   return on_file(fd, o);
@@ -294,77 +268,11 @@ int fsync(int fd) {
 
 // ---- sockets ----
 
-namespace {
-
-// MSG_WAITALL: only a stream has more to come of what one call asks for.
-bool goes_on(int fd, int flags) noexcept {
-  if ((flags & MSG_WAITALL) == 0 || (flags & MSG_PEEK) != 0) return false;
-  int type = 0;
-  socklen_t size = sizeof type;
-  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
-}
-
-// What the first `done` bytes have left of the buffers.
-ssize_t receive_rest(int fd, const msghdr& message, std::size_t done, int flags) {
-  std::size_t skipped = 0;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(message.msg_iovlen); ++i) {
-    const iovec& v = message.msg_iov[i];
-    skipped += v.iov_len;
-    if (done >= skipped) continue;
-    const std::size_t left = skipped - done;
-    const ssize_t n = posix::recv(fd, static_cast<char*>(v.iov_base) + (v.iov_len - left), left, flags);
-    if (n > 0) done += static_cast<std::size_t>(n);
-    if (done < skipped) break;
-  }
-  return static_cast<ssize_t>(done);
-}
-
-}  // namespace
-
-ssize_t recv(int fd, void* buffer, std::size_t size, int flags) {
-  if (!inside()) return ::recv(fd, buffer, size, flags);
-  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(kernel::recv(fd, buffer, size, flags));
-  const bool whole = goes_on(fd, flags);
-  ssize_t done = 0;
-  do {
-    op o(op_kind::receive, direction::in, static_cast<char*>(buffer) + done,
-         size - static_cast<std::size_t>(done), flags & ~MSG_WAITALL);
-    const ssize_t n = run(fd, o, descriptor_kind::socket, wait_kind::io_read);
-    if (n < 0) return done > 0 ? done : n;
-    if (n == 0) break;
-    done += n;
-  } while (whole && static_cast<std::size_t>(done) < size);
-  return done;
-}
-
-ssize_t recvmsg(int fd, msghdr* message, int flags) {
-  if (!inside()) return ::recvmsg(fd, message, flags);
-  if ((flags & MSG_DONTWAIT) != 0) return without_waiting(kernel::recvmsg(fd, message, flags));
-  const bool whole = goes_on(fd, flags);
-  op o(op_kind::receive_message, direction::in, message, 1, flags & ~MSG_WAITALL);
-  const ssize_t n = run(fd, o, descriptor_kind::socket, wait_kind::io_read);
-  // Control data belong to the bytes they came with, and those behind may have others.
-  if (!whole || n <= 0 || message->msg_controllen != 0) return n;
-  return receive_rest(fd, *message, static_cast<std::size_t>(n), flags);
-}
-
-ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* from, socklen_t* length) {
-  if (from == nullptr) return posix::recv(fd, buffer, size, flags);
-  iovec v{buffer, size};
-  msghdr message{};
-  message.msg_name = from;
-  message.msg_namelen = length != nullptr ? *length : 0;
-  message.msg_iov = &v;
-  message.msg_iovlen = 1;
-  const ssize_t n = posix::recvmsg(fd, &message, flags);
-  if (n >= 0 && length != nullptr) *length = message.msg_namelen;
-  return n;
-}
-
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   if (!inside()) return ::sendmsg(fd, message, flags);
   if ((flags & MSG_DONTWAIT) != 0)
     return without_waiting(kernel::sendmsg(fd, message, flags | detail::no_sigpipe));
+  if (static_cast<std::size_t>(message->msg_iovlen) > IOV_MAX) return without_waiting(failed(EMSGSIZE));
   msghdr part = *message;
   return write_whole(fd, message->msg_iov, message->msg_iovlen, flags, [&](iovec* v, int n) {
     part.msg_iov = v;
@@ -406,33 +314,45 @@ int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
 
 int accept(int fd, sockaddr* address, socklen_t* length) { return posix::accept4(fd, address, length, 0); }
 
+namespace {
+
+// Zero once the connection that has been begun is there; otherwise an errno, `unless` if it takes too long.
+int await_connection(int fd, const sockaddr* address, socklen_t length, int unless) noexcept {
+  const clock::rep timeout = socket_timeout(fd, direction::out);
+  op o(op_kind::connect, direction::out);
+  o.connecting = true;
+  o.fd = fd;
+  // Readiness first, so that no engine starts the connection a second time.
+  op writable(op_kind::ready, direction::out);
+  const std::error_code ec =
+      perform_borrowed(fd, descriptor_kind::socket, writable, wait_kind::io_connect, timeout);
+  if (own_timeout(ec) && timeout != descriptor::no_timeout.count()) return unless;
+  if (ec) return to_errno(ec);
+  if (!o.attempt()) return unless;
+  const int settled = detail::settle_connection(fd, address, length);
+  return o.failed() ? static_cast<int>(-o.result) : settled;
+}
+
+}  // namespace
+
 int connect(int fd, const sockaddr* address, socklen_t length) {
   if (!inside()) return ::connect(fd, address, length);
-  if (nonblocking(fd)) return kernel::connect(fd, address, length);
+  if (is_nonblocking(fd)) return kernel::connect(fd, address, length);
   constexpr auto retry = std::chrono::milliseconds{1};
   std::optional<deadline> patience;
   for (;;) {
     if (call_without_blocking(fd, [&] { return kernel::connect(fd, address, length); }) == 0) return 0;
-    if (errno == EINPROGRESS || errno == EINTR) break;
+    if (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) break;
     if (errno != EAGAIN) return -1;
     // A unix listener whose backlog is full.
     if (!patience) patience = deadline::after(std::chrono::nanoseconds{socket_timeout(fd, direction::out)});
     if (patience->has_passed()) return static_cast<int>(failed(EAGAIN));
     if (const std::error_code ec = detail::pause(retry)) return static_cast<int>(failed(to_errno(ec)));
   }
-  op o(op_kind::connect, direction::out);
-  o.connecting = true;
-  const clock::rep timeout = socket_timeout(fd, direction::out);
-  // Readiness first, so that no engine starts the connection a second time.
-  op writable(op_kind::ready, direction::out);
-  const std::error_code ec =
-      perform_borrowed(fd, descriptor_kind::socket, writable, wait_kind::io_connect, timeout);
-  if (own_timeout(ec) && timeout != descriptor::no_timeout.count())
-    return static_cast<int>(failed(EINPROGRESS));
-  if (ec) return static_cast<int>(failed(to_errno(ec)));
-  o.fd = fd;
-  if (!o.attempt()) return static_cast<int>(failed(EINPROGRESS));
-  return o.failed() ? static_cast<int>(failed(static_cast<int>(-o.result))) : 0;
+  // Who joins a connection that an earlier call has begun is told so if it takes too long.
+  const int unless = errno == EALREADY ? EALREADY : EINPROGRESS;
+  const int error = await_connection(fd, address, length, unless);
+  return error == 0 ? 0 : static_cast<int>(failed(error));
 }
 
 int close(int fd) {

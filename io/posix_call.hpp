@@ -1,8 +1,11 @@
 // What the calls of zsync::posix have in common: libc's manners. Not a public header.
 #pragma once
 
+#include <zsync/io/descriptor.hpp>
 #include <zsync/io/engine.hpp>
+#include <zsync/io/op.hpp>
 #include <zsync/sched/error.hpp>
+#include <zsync/sched/wait.hpp>
 #include <zsync/sched/worker.hpp>
 #include <zsync/timer/deadline.hpp>
 
@@ -12,16 +15,8 @@
 #include <cerrno>
 #include <chrono>
 #include <ctime>
-#include <mutex>
 #include <new>
 #include <system_error>
-
-namespace zsync::detail {
-
-// Held while the mode of a descriptor is changed for the time of a call, and while it is asked for.
-std::mutex& mode_lock(int fd) noexcept;
-
-}  // namespace zsync::detail
 
 namespace zsync::posix::detail_ {
 
@@ -67,6 +62,25 @@ inline deadline after(std::time_t seconds, std::chrono::nanoseconds rest) {
   const deadline whole = deadline::after(std::chrono::seconds{seconds});
   return whole.is_never() ? whole : deadline{detail::saturated_sum(whole.time(), rest)};
 }
+
+// The socket's own time-out, and not a scope's.
+inline bool own_timeout(std::error_code ec) noexcept {
+  return ec == std::errc::timed_out && ec != error::deadline_expired;
+}
+
+// Nanoseconds that the socket's own options allow; descriptor::no_timeout without any.
+clock::rep socket_timeout(int fd, detail::direction side) noexcept;
+
+// Waits for what did not go at once.
+std::error_code perform_borrowed(int fd, detail::descriptor_kind kind, detail::op& o, detail::wait_kind why,
+                                 clock::rep timeout) noexcept;
+
+// Does `o` now or waits for it, unless the descriptor is non-blocking; its result, or -1 with errno.
+ssize_t run(int fd, detail::op& o, detail::descriptor_kind kind, detail::wait_kind why);
+
+// From now on, what sockets have for SO_RCVLOWAT is asked for. Nobody does it by himself, for that would take
+// a system call each time.
+void note_low_water_mark() noexcept;
 
 // poll(2) until then.
 int poll_until(pollfd* set, nfds_t count, deadline until);

@@ -121,10 +121,20 @@ int at_most_possible(int count) noexcept {
   return std::min(count, size != 0 ? size : FD_SETSIZE);
 }
 
-int select_in_fiber(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
-  if (count < 0 || (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
-    return static_cast<int>(failed(EINVAL));
-  count = at_most_possible(count);
+// What of a poll() is what for a select(), as in Linux.
+constexpr int readable = POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR;
+constexpr int writable = POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR;
+constexpr int exceptional = POLLPRI;
+
+bool is_found(const pollfd& p) noexcept {
+  int found = 0;
+  if ((p.events & POLLIN) != 0) found |= readable;
+  if ((p.events & POLLOUT) != 0) found |= writable;
+  if ((p.events & POLLPRI) != 0) found |= exceptional;
+  return (p.revents & (found | POLLNVAL)) != 0;
+}
+
+std::vector<pollfd> set_of(int count, const fd_set* in, const fd_set* out, const fd_set* except) {
   std::vector<pollfd> set;
   for (int fd = 0; fd < count; ++fd) {
     int events = 0;
@@ -133,12 +143,37 @@ int select_in_fiber(int count, fd_set* in, fd_set* out, fd_set* except, timeval*
     if (contains(except, fd)) events |= POLLPRI;
     if (events != 0) set.push_back({fd, static_cast<short>(events), 0});
   }
+  return set;
+}
+
+// A poll() also ends by what hangs up or fails, of which a select() says nothing to who has not asked for it:
+// the rest is waited for, and those are looked at from time to time, for it may pass.
+void wait_for_selected(std::vector<pollfd>& set, deadline until, std::error_code& ec) {
+  constexpr std::chrono::milliseconds from_time_to_time{20};
+  for (;;) {
+    if (wait_for_set(set, until, ec) <= 0 || ec || std::any_of(set.begin(), set.end(), is_found)) return;
+    std::vector<pollfd> others;
+    for (pollfd& p : set) {
+      if (p.revents == 0) others.push_back(p);
+      p.revents = 0;
+    }
+    if (until.has_passed()) return;
+    wait_for_set(others, tightest(until, deadline::after(from_time_to_time)), ec);
+    if (ec) return;
+  }
+}
+
+int select_in_fiber(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
+  if (count < 0 || (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
+    return static_cast<int>(failed(EINVAL));
+  count = at_most_possible(count);
+  std::vector<pollfd> set = set_of(count, in, out, except);
   const deadline until =
       timeout == nullptr
           ? deadline::never()
           : after(timeout->tv_sec, detail::saturated(std::chrono::microseconds{timeout->tv_usec}));
   std::error_code ec;
-  wait_for_set(set, until, ec);
+  wait_for_selected(set, until, ec);
   without_waiting(0);
   if (ec) return static_cast<int>(failed(to_errno(ec)));
   if (timeout != nullptr && !until.is_never()) {
@@ -157,9 +192,9 @@ int select_in_fiber(int count, fd_set* in, fd_set* out, fd_set* except, timeval*
       insert(s, p.fd);
       ++ready;
     };
-    report(in, POLLIN, POLLIN | POLLHUP | POLLERR);
-    report(out, POLLOUT, POLLOUT | POLLERR);
-    report(except, POLLPRI, POLLPRI);
+    report(in, POLLIN, readable);
+    report(out, POLLOUT, writable);
+    report(except, POLLPRI, exceptional);
   }
   return ready;
 }

@@ -4,11 +4,14 @@
 #include <zsync/io/interpose/real.hpp>
 #include <zsync/io/kernel.hpp>
 #include <zsync/io/posix.hpp>
+#include <zsync/sched/signal_mask.hpp>
 
 #include <fcntl.h>
 #include <linux/close_range.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <optional>
 
 namespace {
 
@@ -20,6 +23,10 @@ ZSYNC_REAL(close_range);
 ZSYNC_REAL(dup2);
 ZSYNC_REAL(dup3);
 ZSYNC_REAL(fclose);
+
+[[gnu::constructor]] void find_early() noexcept {
+  zsync::interpose::find_all(real_accept, real_accept4, real_connect, real_close, real_dup2, real_dup3);
+}
 
 }  // namespace
 
@@ -68,28 +75,36 @@ ZSYNC_REPLACES int __connect(int fd, const sockaddr* address, socklen_t length) 
 
 namespace {
 
-// On the calling fiber or thread, and not in the child of a fork, whose copy of who waits is nobody's.
+// Not in the child of a fork, whose copy of who waits is nobody's.
 bool anybody_waits_for(int fd) noexcept {
-  return active() && !in_forked_child() && static_cast<bool>(detail::find_borrowed(fd));
+  return active() && !in_forked_child() && detail::may_be_borrowed(fd);
 }
 
-// Calls f, which gives the number back, once nobody waits for it any more and before anybody else does.
+// Calls f, which gives the number back, once nobody waits for it any more and before anybody else does. A
+// plain thread takes no signal meanwhile, whose handler might come here as well.
 template <class F>
 auto instead_of_those_who_wait(int fd, F f) {
   if (!anybody_waits_for(fd)) return f();
-  const detail::closing_number closing(fd);
+  std::optional<detail::signals_blocked> quiet;
+  if (!on_fiber()) quiet.emplace();
+  std::optional<detail::closing_number> closing(fd);
   while (const detail::descriptor_ptr d = detail::find_borrowed(fd)) {
     d->close();
     d->await_let_go();
   }
-  return f();
+  const auto result = f();
+  const int error = errno;
+  closing.reset();
+  quiet.reset();
+  errno = error;
+  return result;
 }
 
 }  // namespace
 
 ZSYNC_REPLACES int close(int fd) {
   if (on_fiber()) return keeping_errno([&] { return posix::close(fd); });
-  return anybody_waits_for(fd) ? posix::close(fd) : real_close(fd);
+  return instead_of_those_who_wait(fd, [&] { return real_close(fd); });
 }
 
 ZSYNC_REPLACES int __close(int fd) { return ::close(fd); }

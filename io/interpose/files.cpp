@@ -1,4 +1,4 @@
-// Files, which never would block but take their time; what moves bytes between descriptors; children.
+// Files, which never would block but take their time, and what moves bytes between descriptors.
 #include <zsync/io/interpose/caller.hpp>
 #include <zsync/io/interpose/elsewhere.hpp>
 #include <zsync/io/interpose/real.hpp>
@@ -6,10 +6,10 @@
 #include <zsync/io/posix.hpp>
 
 #include <fcntl.h>
-#include <sys/resource.h>
+#include <poll.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -27,10 +27,6 @@ ZSYNC_REAL(fsync);
 ZSYNC_REAL(fdatasync);
 ZSYNC_REAL(sendfile);
 ZSYNC_REAL(splice);
-ZSYNC_REAL(waitpid);
-ZSYNC_REAL(wait4);
-ZSYNC_REAL(waitid);
-ZSYNC_REAL(pthread_join);
 
 }  // namespace
 
@@ -44,21 +40,26 @@ namespace {
 
 constexpr ssize_t fails = -1;
 
-// What is in memory needs no helper. -2: it is not, or not all of it, or there is no telling.
+constexpr ssize_t unknown = -2;
+
+// What is in memory needs no helper, nor does what is refused. `unknown`: it is not, or not all of it, or
+// there is no telling.
 ssize_t read_from_memory(int fd, void* buffer, std::size_t size, off_t offset) noexcept {
+  if (offset < 0) return real_pread(fd, buffer, size, offset);  // which preadv2() takes for where the file is
   const int error = errno;
   const iovec v{buffer, size};
   const ssize_t n = ::preadv2(fd, &v, 1, offset, RWF_NOWAIT);
   if (n == 0 || n == static_cast<ssize_t>(size)) return n;
+  if (n < 0 && errno != EAGAIN && errno != EOPNOTSUPP) return n;
   errno = error;
-  return -2;
+  return unknown;
 }
 
 }  // namespace
 
 ZSYNC_REPLACES ssize_t pread(int fd, void* buffer, std::size_t size, off_t offset) {
   if (!on_fiber()) return real_pread(fd, buffer, size, offset);
-  if (const ssize_t n = read_from_memory(fd, buffer, size, offset); n != -2) return n;
+  if (const ssize_t n = read_from_memory(fd, buffer, size, offset); n != unknown) return n;
   const wait_ahead ahead("pread");
   return keeping_errno([&] { return posix::pread(fd, buffer, size, offset); });
 }
@@ -128,18 +129,55 @@ ssize_t read_and_send(int out, int in, off_t* offset, std::size_t count) noexcep
   return done != 0 ? static_cast<ssize_t>(done) : last;
 }
 
+// What libc refuses is refused before anything is read, by a call that moves nothing. Not of a pipe that is
+// full or has nobody to read from it: of that even such a call waits, or raises SIGPIPE.
+bool is_refused(int out, int in, const off_t* offset) noexcept {
+  struct stat s {};
+  if (::fstat(out, &s) == 0 && S_ISFIFO(s.st_mode)) {
+    pollfd room{out, POLLOUT, 0};
+    if (kernel::poll(&room, 1, 0) != 1 || room.revents != POLLOUT) return false;
+  }
+  off_t at = offset != nullptr ? *offset : 0;
+  return real_sendfile(out, in, offset != nullptr ? &at : nullptr, std::size_t{0}) < 0;
+}
+
 }  // namespace
 
 ZSYNC_REPLACES ssize_t sendfile(int out, int in, off_t* offset, std::size_t count) noexcept {
   if (!on_fiber() || nonblocking(out) || count == 0) return real_sendfile(out, in, offset, count);
+  const int error = errno;
+  if (is_refused(out, in, offset)) return -1;
+  errno = error;
   const wait_ahead ahead("sendfile", out, POLLOUT);
-  return read_and_send(out, in, offset, count);
+  return keeping_errno([&] { return read_and_send(out, in, offset, count); });
 }
+
+namespace {
+
+bool is_pipe(int fd) noexcept {
+  struct stat s {};
+  return ::fstat(fd, &s) == 0 && S_ISFIFO(s.st_mode);
+}
+
+bool is_open_for(int fd, int access) noexcept {
+  const int mode = kernel::fcntl(fd, F_GETFL);
+  return mode >= 0 && ((mode & O_ACCMODE) == access || (mode & O_ACCMODE) == O_RDWR);
+}
+
+// What is refused is not waited for.
+bool may_wait(int in, const off64_t* in_at, int out, const off64_t* out_at, std::size_t count) noexcept {
+  const bool from_pipe = is_pipe(in);
+  const bool to_pipe = is_pipe(out);
+  return count != 0 && (from_pipe || to_pipe) && !(from_pipe && in_at != nullptr) &&
+         !(to_pipe && out_at != nullptr) && is_open_for(in, O_RDONLY) && is_open_for(out, O_WRONLY);
+}
+
+}  // namespace
 
 // Of a blocking socket the flag for not waiting is ignored.
 ZSYNC_REPLACES ssize_t splice(int in, off64_t* in_at, int out, off64_t* out_at, std::size_t count,
                               unsigned flags) {
-  if ((flags & SPLICE_F_NONBLOCK) != 0 || !on_fiber())
+  if ((flags & SPLICE_F_NONBLOCK) != 0 || !on_fiber() || !may_wait(in, in_at, out, out_at, count))
     return real_splice(in, in_at, out, out_at, count, flags);
   // Most of the waiting is done here, so that few helpers are needed.
   if (in_at == nullptr && !nonblocking(in)) {
@@ -151,58 +189,12 @@ ZSYNC_REPLACES ssize_t splice(int in, off64_t* in_at, int out, off64_t* out_at, 
     if (::poll(&ready, 1, -1) < 0) return -1;
   }
   const wait_ahead ahead("splice");
-  return elsewhere([&] { return real_splice(in, in_at, out, out_at, count, flags); }, fails);
-}
-
-// ---- children and threads ----
-
-ZSYNC_REPLACES pid_t waitpid(pid_t child, int* status, int options) {
-  if ((options & WNOHANG) != 0 || !on_fiber()) return real_waitpid(child, status, options);
-  if (const pid_t ended = real_waitpid(child, status, options | WNOHANG); ended != 0) return ended;
-  const wait_ahead ahead("waitpid");
-  return elsewhere([&] { return real_waitpid(child, status, options); }, pid_t{-1});
-}
-
-ZSYNC_REPLACES pid_t wait(int* status) { return ::waitpid(-1, status, 0); }
-
-ZSYNC_REPLACES pid_t wait4(pid_t child, int* status, int options, rusage* usage) noexcept {
-  if ((options & WNOHANG) != 0 || !on_fiber()) return real_wait4(child, status, options, usage);
-  if (const pid_t ended = real_wait4(child, status, options | WNOHANG, usage); ended != 0) return ended;
-  const wait_ahead ahead("wait4");
-  return elsewhere([&] { return real_wait4(child, status, options, usage); }, pid_t{-1});
-}
-
-ZSYNC_REPLACES pid_t wait3(int* status, int options, rusage* usage) noexcept {
-  return ::wait4(-1, status, options, usage);
-}
-
-ZSYNC_REPLACES int waitid(idtype_t type, id_t id, siginfo_t* found, int options) {
-  if ((options & WNOHANG) != 0 || !on_fiber()) return real_waitid(type, id, found, options);
-  siginfo_t seen{};  // says by a process number of 0 that there is nothing yet
-  const int error = errno;
-  if (real_waitid(type, id, &seen, options | WNOHANG) != 0) return -1;
-  if (seen.si_pid != 0) {
-    if (found != nullptr) *found = seen;
-    errno = error;
-    return 0;
-  }
-  const wait_ahead ahead("waitid");
-  return elsewhere([&] { return real_waitid(type, id, found, options); }, -1);
-}
-
-ZSYNC_REPLACES int pthread_join(pthread_t thread, void** result) {
-  if (!on_fiber()) return real_pthread_join(thread, result);
-  if (const int error = ::pthread_tryjoin_np(thread, result); error != EBUSY) return error;
-  const wait_ahead ahead("pthread_join");
-  return elsewhere([&] { return real_pthread_join(thread, result); }, EINVAL);
+  return elsewhere([&] { return real_splice(in, in_at, out, out_at, count, flags); }, fails,
+                   lasting::until_another_call);
 }
 
 // ---- by other names ----
 
-ZSYNC_REPLACES pid_t __wait(int* status) { return ::wait(status); }
-ZSYNC_REPLACES pid_t __waitpid(pid_t child, int* status, int options) {
-  return ::waitpid(child, status, options);
-}
 ZSYNC_REPLACES ssize_t pread64(int fd, void* buffer, std::size_t size, off64_t offset) {
   return ::pread(fd, buffer, size, offset);
 }

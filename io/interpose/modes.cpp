@@ -2,6 +2,7 @@
 #include <zsync/io/interpose/caller.hpp>
 #include <zsync/io/interpose/elsewhere.hpp>
 #include <zsync/io/interpose/real.hpp>
+#include <zsync/io/mode.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -11,7 +12,6 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
-#include <mutex>
 
 namespace {
 
@@ -23,6 +23,10 @@ ZSYNC_REAL(flock);
 ZSYNC_REAL(lockf);
 ZSYNC_REAL(lockf64);
 
+[[gnu::constructor]] void find_early() noexcept {
+  zsync::interpose::find_all(real_fcntl, real_fcntl64, real_ioctl);
+}
+
 }  // namespace
 
 using namespace zsync::interpose;
@@ -30,13 +34,18 @@ namespace detail = zsync::detail;
 
 namespace {
 
-// While a fiber accepts or connects, a blocking descriptor is non-blocking for a moment: nobody looks, and
-// nobody sets a mode that would be lost.
+// While a fiber accepts or connects, a blocking descriptor is non-blocking for a moment: nobody sees that,
+// and nobody sets a mode that would be lost.
 template <class F>
-auto between_changes(int fd, F f) noexcept {
-  if (fd < 0 || !active() || in_forked_child()) return f();
-  const std::lock_guard hold(detail::mode_lock(fd));
-  return f();
+int looked_at(int fd, F look) noexcept {
+  return active() && fd >= 0 ? detail::look_at_mode(fd, look) : look();
+}
+
+template <class F>
+int between_changes(int fd, F change) noexcept {
+  if (!active() || fd < 0) return change();
+  const detail::mode_hold hold(fd);
+  return change();
 }
 
 // A lock that is free is taken at once; only for one that is not a helper waits.
@@ -47,13 +56,14 @@ int tried_first(const char* name, Try attempt, F f) noexcept {
   if (result == 0 || (errno != EAGAIN && errno != EACCES)) return result;
   errno = error;
   const wait_ahead ahead(name);
-  return elsewhere(f, -1);
+  return elsewhere(f, -1, lasting::until_another_call);
 }
 
 template <class Real>
 int controlled(Real& real, const char* name, int fd, int command, void* argument) {
   switch (command) {
     case F_GETFL:
+      return looked_at(fd, [&] { return real(fd, command, argument); });
     case F_SETFL:
       return between_changes(fd, [&] { return real(fd, command, argument); });
     case F_SETLKW:
@@ -106,10 +116,7 @@ ZSYNC_REPLACES int ioctl(int fd, unsigned long request, ...) noexcept {
   return real_ioctl(fd, request, argument);
 }
 
-// For appending it sets a mode, of what it finds.
-ZSYNC_REPLACES FILE* fdopen(int fd, const char* mode) noexcept {
-  return between_changes(fd, [&] { return real_fdopen(fd, mode); });
-}
+ZSYNC_REPLACES FILE* fdopen(int fd, const char* mode) noexcept { return real_fdopen(fd, mode); }
 
 ZSYNC_REPLACES FILE* _IO_fdopen(int fd, const char* mode) noexcept { return ::fdopen(fd, mode); }
 

@@ -3,6 +3,7 @@
 // descriptors that are not what they seem to be.
 #include <zsync/io/interpose/caller.hpp>
 #include <zsync/io/interpose/real.hpp>
+#include <zsync/io/posix_call.hpp>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,5 +39,7 @@ ZSYNC_REPLACES int dup(int fd) noexcept { return real_dup(fd); }
 ZSYNC_REPLACES int shutdown(int fd, int how) noexcept { return real_shutdown(fd, how); }
 
 ZSYNC_REPLACES int setsockopt(int fd, int level, int name, const void* value, socklen_t length) noexcept {
+  if (level == SOL_SOCKET && name == SO_RCVLOWAT && zsync::interpose::active())
+    zsync::posix::detail_::note_low_water_mark();
   return real_setsockopt(fd, level, name, value, length);
 }

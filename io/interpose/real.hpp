@@ -36,6 +36,12 @@ class real_function {
   std::atomic<void*> address_{nullptr};
 };
 
+// When the program starts: what a signal handler or the child of a fork may call is not searched for then.
+template <class... Functions>
+void find_all(Functions&... each) noexcept {
+  (static_cast<void>(each.find()), ...);
+}
+
 }  // namespace zsync::interpose
 
 // real_recv(...) calls the recv() beyond; in an unnamed namespace.

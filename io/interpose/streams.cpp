@@ -21,6 +21,11 @@ ZSYNC_REAL(sendto);
 ZSYNC_REAL(sendmsg);
 ZSYNC_REAL(sendmmsg);
 
+[[gnu::constructor]] void find_early() noexcept {
+  zsync::interpose::find_all(real_read, real_readv, real_recv, real_recvfrom, real_recvmsg, real_write,
+                             real_writev, real_send, real_sendto, real_sendmsg);
+}
+
 }  // namespace
 
 using namespace zsync::interpose;

@@ -18,7 +18,7 @@
   X(sendfile64) X(splice) X(waitpid) X(wait) X(wait4) X(pthread_join) X(pthread_mutex_lock) \
   X(pthread_mutex_trylock) X(pthread_mutex_timedlock) X(pthread_mutex_clocklock) \
   X(pthread_mutex_unlock) X(socket) X(socketpair) X(pipe) X(__pipe) X(pipe2) X(dup) X(shutdown) \
-  X(setsockopt) X(fdopen) X(__wait) X(__waitpid) X(wait3) X(waitid)
+  X(setsockopt) X(fdopen) X(__wait) X(__waitpid) X(wait3) X(waitid) X(_Fork)
 // clang-format on
 
 // Declares as bytes what is a function, whatever its parameters: only its address is wanted.

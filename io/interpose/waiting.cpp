@@ -27,6 +27,11 @@ ZSYNC_REAL(nanosleep);
 ZSYNC_REAL(clock_nanosleep);
 ZSYNC_REAL(thrd_sleep);
 
+[[gnu::constructor]] void find_early() noexcept {
+  zsync::interpose::find_all(real_poll, real_select, real_pselect, real_sleep, real_nanosleep,
+                             real_clock_nanosleep);
+}
+
 }  // namespace
 
 using namespace zsync::interpose;

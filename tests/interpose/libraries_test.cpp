@@ -134,4 +134,22 @@ TEST_CASE("a program without zsync runs as ever when it is preloaded", "[interpo
   CHECK(echo.out == "well\n");
   CHECK(echo.err.empty());
   CHECK(echo.exit_code == 0);
+  const child_result bound_at_once =
+      run_program({"/bin/true"}, {.environment = {"LD_PRELOAD=" INTERPOSE_LIBRARY, "LD_BIND_NOW=1"}});
+  CHECK(bound_at_once.err == "");
+  CHECK(bound_at_once.exit_code == 0);
+}
+
+TEST_CASE("a program that keeps its zsync to itself ends when it is preloaded, and says how to link",
+          "[interpose]") {
+  const std::vector<std::string> preloaded{"LD_PRELOAD=" INTERPOSE_LIBRARY};
+  const child_result hidden = run_program({GUESTS_BLOCKING, "none"}, {.environment = preloaded});
+  CHECK(hidden.exit_code == 127);
+  CHECK(hidden.err.find("interposition inactive: this program has zsync and does not show it") !=
+        std::string::npos);
+  CHECK(hidden.err.find("-rdynamic") != std::string::npos);
+  // One that is linked to the other form needs nothing; it ends as it does without arguments.
+  const child_result linked = run_program({GUESTS_INTERPOSED}, {.environment = preloaded});
+  CHECK(linked.exit_code == 2);
+  CHECK(linked.err == "");
 }
