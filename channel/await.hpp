@@ -7,24 +7,12 @@
 
 #include <coroutine>
 #include <exception>
-#include <optional>
 #include <type_traits>
 #include <utility>
 
 namespace zsync {
 
 namespace detail {
-
-template <class A>
-decltype(auto) awaiter_of(A&& awaitable) {
-  if constexpr (requires { std::forward<A>(awaitable).operator co_await(); }) {
-    return std::forward<A>(awaitable).operator co_await();
-  } else if constexpr (requires { operator co_await(std::forward<A>(awaitable)); }) {
-    return operator co_await(std::forward<A>(awaitable));
-  } else {
-    return std::forward<A>(awaitable);
-  }
-}
 
 template <class A>
 using await_result =
@@ -95,11 +83,7 @@ await_driver drive(A& awaitable, event& /*through*/, future_state<await_result<A
 // a future, they do.
 template <class A>
 auto await(A&& awaitable) -> detail::await_result<A> {
-  if constexpr (requires {
-                  awaitable.get();
-                  awaitable.wait();
-                  awaitable.valid();
-                }) {
+  if constexpr (detail::is_any_future<std::remove_cvref_t<A>>) {
     return awaitable.get();
   } else {
     using value = detail::await_result<A>;

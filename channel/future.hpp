@@ -38,6 +38,10 @@ template <class T>
 inline constexpr bool is_future = false;
 template <class T>
 inline constexpr bool is_future<future<T>> = true;
+template <class T>
+inline constexpr bool is_any_future = is_future<T>;
+template <class T>
+inline constexpr bool is_any_future<shared_future<T>> = true;
 
 // What then()'s function gets: the value where it takes that, else the future.
 template <class F, class T>

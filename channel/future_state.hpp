@@ -95,9 +95,10 @@ class future_state_base {
       throw_error(std::future_errc::future_already_retrieved);
   }
 
-  // True: the caller is the one who sets the result.
-  [[nodiscard]] bool begin() noexcept { return !begun_.exchange(true, std::memory_order_relaxed); }
-  void give_up() noexcept { begun_.store(false, std::memory_order_relaxed); }
+  // True: the caller is the one who sets the result. Acquires what give_up() releases: the room for a result,
+  // which another has tried in vain to fill.
+  [[nodiscard]] bool begin() noexcept { return !begun_.exchange(true, std::memory_order_acquire); }
+  void give_up() noexcept { begun_.store(false, std::memory_order_release); }
   void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
   void publish(continuation_list& now) noexcept;
   void publish() noexcept {
