@@ -139,17 +139,18 @@ expectation descriptor::guess() noexcept {
 }
 
 void descriptor::learn(const op& o, bool events_tell) noexcept {
+  answers_ = o.side == direction::in;
+  if (!answers_) return expect(direction::out, expectation::ready);
   const bool reads = o.kind == op_kind::receive || o.kind == op_kind::read;
   const bool looked = o.kind == op_kind::receive && (o.flags & MSG_PEEK) != 0;  // and left it all there
   const bool emptied = reads && !looked && o.result > 0 && static_cast<std::size_t>(o.result) < o.size;
-  answers_ = o.side == direction::in;
   expectation next = expectation::ready;
   if (emptied && kind_ == descriptor_kind::stream_socket && !ended_) {
     next = expectation::empty;
-  } else if (!events_tell && (emptied || (o.side == direction::in && !reads))) {
+  } else if (!events_tell && (emptied || !reads)) {
     next = guess();
   }
-  expect(o.side, next);
+  expect(direction::in, next);
 }
 
 void descriptor::became_ready(direction side) noexcept {

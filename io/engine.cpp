@@ -119,16 +119,15 @@ engine* current_engine() noexcept {
   return here != nullptr ? static_cast<engine*>(&here->io()) : nullptr;
 }
 
-bool claim(op& o) noexcept {
-  if (!o.party->claim()) return false;
-  o.party->cause = wake_cause::notified;
-  o.party->fired = 0;
-  return true;
-}
-
 void resume_anywhere(op& o) noexcept {
   static_cast<fiber_control&>(*o.party).anchored = false;
   schedule(*o.party);
+}
+
+bool engine::prefers_attempt(const op& o, expectation what) const noexcept {
+  static_cast<void>(o);
+  static_cast<void>(what);
+  return true;
 }
 
 int engine::arm(descriptor& d, const op& o) noexcept {

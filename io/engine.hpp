@@ -18,7 +18,9 @@ class engine : public poller {
   [[nodiscard]] bool completes() const noexcept { return completes_; }
 
   // Whether to attempt `o` at once, rather than to submit it and let the kernel do so in its own time.
-  [[nodiscard]] virtual bool worth_trying(const op& o, expectation what) const noexcept = 0;
+  [[nodiscard]] bool worth_trying(const op& o, expectation what) const noexcept {
+    return what != expectation::empty && (!completes_ || prefers_attempt(o, what));
+  }
 
   // Makes sure that events for `o` come to this engine, the home of its descriptor, before its wait is
   // opened; by a visitor as well, from any thread, with the descriptor's lock held. Zero or an errno.
@@ -73,6 +75,9 @@ class engine : public poller {
  private:
   friend class descriptor;
 
+  // Of an engine that completes, where nothing speaks against it.
+  [[nodiscard]] virtual bool prefers_attempt(const op& o, expectation what) const noexcept;
+
   static std::size_t place_of(int fd) noexcept { return static_cast<std::size_t>(fd & ~simulated_bit); }
 
   void read_mail_slowly() noexcept;
@@ -88,7 +93,12 @@ class engine : public poller {
 
 // Wins the wait of `o`, which is done, may be tried again, or is to be given up. False: it was over already.
 // True: the caller must schedule its party.
-[[nodiscard]] bool claim(op& o) noexcept;
+[[nodiscard]] inline bool claim(op& o) noexcept {
+  if (!o.party->claim()) return false;
+  o.party->cause = wake_cause::notified;
+  o.party->fired = 0;
+  return true;
+}
 
 // Schedules the fiber of a claimed operation that is finished with this worker, which is the one it waits on:
 // from now on it may move.

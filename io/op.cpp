@@ -11,8 +11,7 @@
 namespace zsync::detail {
 namespace {
 
-std::int64_t start_connect(op& o) noexcept {
-  o.connecting = true;
+std::int64_t start_connect(const op& o) noexcept {
   return kernel::connect(o.fd, static_cast<const sockaddr*>(o.data), static_cast<socklen_t>(o.size));
 }
 
@@ -94,19 +93,22 @@ std::int64_t call(op& o) noexcept {
 
 bool op::attempt() noexcept {
   for (;;) {
-    const bool asks_only = kind != op_kind::connect || connecting;
     const std::int64_t n = call(*this);
-    if (n >= 0) {
+    if (n >= 0) [[likely]] {
       finish(n);
       return true;
     }
     const int error = errno;
-    // A connect that has begun goes on in the background. One that has not, because a unix listener's backlog
-    // is full, says EAGAIN, and no event will follow.
-    if (asks_only && (error == EAGAIN || error == EWOULDBLOCK)) return false;
-    if (kind == op_kind::connect && (error == EINPROGRESS || error == EALREADY || error == EINTR))
+    if (kind == op_kind::connect && !connecting) {
+      // One that has begun goes on in the background. One that has not, because a unix listener's backlog is
+      // full, says EAGAIN, and no event will follow.
+      connecting = true;
+      if (error == EINPROGRESS || error == EALREADY || error == EINTR) return false;
+    } else if (error == EAGAIN || error == EWOULDBLOCK) {
       return false;
-    if (error == EINTR) continue;
+    } else if (error == EINTR) {
+      continue;
+    }
     finish(-error);
     return true;
   }

@@ -80,14 +80,16 @@ struct op {
   int flags;
   void* data;
   std::size_t size;
-  std::int64_t offset = 0;
-  std::int64_t result = 0;  // a count or a descriptor; below zero: a negated errno
-  function_type function = nullptr;
-  parker* party = nullptr;  // whose wait ends with it
   descriptor* target = nullptr;
-  op* next = nullptr;  // in the descriptor's list
-  op* previous = nullptr;
-  op* next_deferred = nullptr;  // in the engine's list
+
+  // Written before they are read, so nobody pays for a value before that.
+  std::int64_t offset;     // of read_at and write_at
+  std::int64_t result;     // once it is done: a count or a descriptor; below zero: a negated errno
+  function_type function;  // of `call`
+  parker* party;           // whose wait ends with it, while it is submitted
+  op* next;                // in the descriptor's list
+  op* previous;
+  op* next_deferred;  // in the engine's list
 };
 
 // First in, first out; guarded as its owner says.

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <limits>
 #include <mutex>
+#include <optional>
 
 namespace zsync::detail {
 namespace {
@@ -62,8 +63,8 @@ std::error_code too_late(bool by_scope) noexcept {
   return by_scope ? make_error_code(error::deadline_expired) : std::make_error_code(std::errc::timed_out);
 }
 
-// What a finished operation means to its caller. `why_ended` is what else ended the wait, if anything did.
-std::error_code conclude(const descriptor& d, const op& o, std::error_code why_ended) noexcept {
+[[gnu::noinline]] std::error_code conclude_rarer(const descriptor& d, const op& o,
+                                                 const std::optional<std::error_code>& why_ended) noexcept {
   if (!o.failed()) {
     // The end of the stream, or readiness, may be what close() has made by shutting the socket down.
     const bool stream_end =
@@ -74,8 +75,16 @@ std::error_code conclude(const descriptor& d, const op& o, std::error_code why_e
                                                                   : std::error_code();
   }
   if (d.closed()) return error::closed;
-  if (o.result == -ECANCELED && why_ended) return why_ended;
+  if (o.result == -ECANCELED && why_ended) return *why_ended;
   return from_errno(-o.result);
+}
+
+// What a finished operation means to its caller. `why_ended` is what else ended the wait, if anything did.
+inline std::error_code conclude(const descriptor& d, const op& o,
+                                const std::optional<std::error_code>& why_ended = {}) noexcept {
+  if (o.result > 0) [[likely]]
+    return {};
+  return conclude_rarer(d, o, why_ended);
 }
 
 std::error_code unless_closed(const descriptor& d, std::error_code ec) noexcept {
@@ -100,21 +109,49 @@ void await_completion(op& o) noexcept {
   }
 }
 
+// Anew after each wait, in which a fiber may have moved.
+engine& engine_of(const fiber_control& me) noexcept {
+  return static_cast<engine&>(me.home.load(std::memory_order_relaxed)->io());
+}
+
+// At home, without waiting. False: it has to be waited for.
+[[gnu::always_inline]] inline bool attempt_at_home(const engine& at, descriptor& d, op& o) noexcept {
+  if (!at.worth_trying(o, d.expects(o.side))) return false;
+  if (o.attempt()) [[likely]]
+    return true;
+  d.found_empty(o.side);
+  return false;
+}
+
+// What follows from it.
+[[gnu::always_inline]] inline std::error_code succeed_at_home(const engine& at, descriptor& d, const op& o) {
+  const bool events_tell = !at.completes();
+  if (!o.failed()) [[likely]]
+    d.learn(o, events_tell);
+  if (events_tell && d.expects(o.side) != expectation::empty) d.pass_on_local(o.side);
+  const std::error_code ec = conclude(d, o);
+  if (d.hogs()) [[unlikely]]
+    current_worker()->yield();
+  return ec;
+}
+
+// One call of perform() by a fiber that may have to wait.
 class performance {
  public:
-  performance(descriptor& d, op& o, wait_kind why, clock::rep timeout) noexcept
-      : d_(d), o_(o), why_(why), timeout_(timeout), visit_(d) {}
+  performance(fiber_control& me, descriptor& d, op& o, wait_kind why, clock::rep timeout) noexcept
+      : me_(me), d_(d), o_(o), why_(why), timeout_(timeout), visit_(d) {}
 
-  std::error_code run();
+  // `local`: at home, where it has been tried in vain.
+  [[gnu::noinline]] std::error_code run(bool local);
 
  private:
-  enum class step : std::uint8_t { finished, again };
-
-  std::error_code succeed_local(engine& here);
+  [[gnu::noinline]] bool visit_or_settle(engine& at);
   int arm(engine& home, bool local) noexcept;
-  step park(engine& here, bool local, std::error_code& ec);
-  step watch(std::error_code& ec);
+  void park(engine& at, bool local);
+  void take_completion(engine& at, const wait& w, bool local);
+  [[gnu::noinline]] void watch();
 
+  fiber_control& me_;
   descriptor& d_;
   op& o_;
   const wait_kind why_;
@@ -122,49 +159,44 @@ class performance {
   deadline until_;
   bool timed_ = false;
   visit visit_;
+  std::optional<std::error_code> outcome_;  // once it is over
 };
 
-std::error_code performance::run() {
+std::error_code performance::run(bool local) {
   for (;;) {
-    engine& here = *current_engine();  // anew each time: a fiber may move while it waits
-    bool local = d_.is_home(&here);
-    if (d_.closed()) return error::closed;
-    if (local) [[likely]] {
-      visit_.end();
-      if (here.worth_trying(o_, d_.expects(o_.side))) {
-        if (o_.attempt()) return succeed_local(here);
-        d_.found_empty(o_.side);
-      }
-    } else {
-      if (!visit_.begin()) return error::closed;
-      const bool tried = here.worth_trying(o_, expectation::unknown);
-      if (tried && o_.attempt()) {
-        d_.pass_on_shared(o_.side);
-        const std::error_code ec = conclude(d_, o_, {});
-        visit_.end();
-        if (d_.hogs()) [[unlikely]]
-          current_worker()->yield();
-        return ec;
-      }
-      if (d_.home() == nullptr && d_.settle(here)) {
-        visit_.end();
-        local = true;
-        d_.expect(o_.side, tried ? expectation::empty : expectation::unknown);
-      }
-    }
-    std::error_code ec;
-    if (park(here, local, ec) == step::finished) return ec;
+    engine& at = engine_of(me_);
+    if (!local) local = visit_or_settle(at);
+    if (!outcome_) park(at, local);
+    if (outcome_) return *outcome_;
+    engine& now = engine_of(me_);
+    local = d_.is_home(&now);
+    if (!local) continue;
+    if (d_.closed()) [[unlikely]]
+      return error::closed;
+    visit_.end();
+    if (attempt_at_home(now, d_, o_)) return succeed_at_home(now, d_, o_);
   }
 }
 
-std::error_code performance::succeed_local(engine& here) {
-  const bool events_tell = !here.completes();
-  if (!o_.failed()) d_.learn(o_, events_tell);
-  if (events_tell && d_.expects(o_.side) != expectation::empty) d_.pass_on_local(o_.side);
-  const std::error_code ec = conclude(d_, o_, {});
-  if (d_.hogs()) [[unlikely]]
-    current_worker()->yield();
-  return ec;
+// True: the descriptor is at home here from now on.
+bool performance::visit_or_settle(engine& at) {
+  if (d_.closed() || !visit_.begin()) {
+    outcome_ = error::closed;
+    return false;
+  }
+  const bool tried = at.worth_trying(o_, expectation::unknown);
+  if (tried && o_.attempt()) {
+    d_.pass_on_shared(o_.side);
+    outcome_ = conclude(d_, o_);
+    visit_.end();
+    if (d_.hogs()) [[unlikely]]
+      current_worker()->yield();
+    return false;
+  }
+  if (d_.home() != nullptr || !d_.settle(at)) return false;
+  visit_.end();
+  d_.expect(o_.side, tried ? expectation::empty : expectation::unknown);
+  return true;
 }
 
 int performance::arm(engine& home, bool local) noexcept {
@@ -176,95 +208,94 @@ int performance::arm(engine& home, bool local) noexcept {
   return d_.is_home(&home) ? home.arm(d_, o_) : 0;
 }
 
-performance::step performance::park(engine& here, bool local, std::error_code& ec) {
+// Without an outcome afterwards the operation is to be tried again.
+void performance::park(engine& at, bool local) {
   if (!timed_ && timeout_ != descriptor::no_timeout.count()) {
     timed_ = true;
     until_ = deadline::after(clock::duration{timeout_});
   }
-  const bool completes = here.completes();
-  engine* const source = completes ? &here : d_.home();
-  if (source == nullptr) return step::again;  // closed, or evicted just now
+  const bool completes = at.completes();
+  engine* const source = local || completes ? &at : d_.home();
+  if (source == nullptr) return;  // closed, or evicted just now
   // The home belongs to a runtime of another backend, from which no readiness can be had.
-  if (!completes && source->completes()) return watch(ec);
+  if (!completes && source->completes()) return watch();
   if (const int error = arm(*source, local); error != 0) {
-    ec = from_errno(error);
-    return step::finished;
+    outcome_ = from_errno(error);
+    return;
   }
   const bool bound = local || completes;
-  wait w(why_, &d_, wait::cancellable | (bound ? wait::anchored : 0u));
+  wait w(me_, why_, &d_, wait::cancellable | (bound ? wait::anchored : 0u));
   if (!w.open()) {
-    ec = unless_closed(d_, why_ended(w));
-    return step::finished;
+    outcome_ = unless_closed(d_, why_ended(w));
+    return;
   }
-  o_.party = &w.party();
-  if (local) {
+  o_.party = &me_;
+  if (local) [[likely]] {
     d_.list_local(o_);
   } else if (!d_.list_shared(o_)) {
     abandon(w);
-    ec = error::closed;
-    return step::finished;
+    outcome_ = error::closed;
+    return;
   } else if (!completes && d_.home() != source) {
     // Evicted before this was listed, so no event will come.
     abandon(w);
     d_.unlist_shared(o_);
-    return step::again;
+    return;
   } else if (!completes && o_.attempt()) {
     // Ready since the last attempt; the event may have come before this was listed.
     abandon(w);
     d_.unlist_shared(o_);
     d_.pass_on_shared(o_.side);
-    ec = conclude(d_, o_, {});
-    return step::finished;
+    outcome_ = conclude(d_, o_);
+    return;
   }
-  here.submit(o_);
-  const wake_cause cause = w.suspend(until_);
-  const std::error_code why = why_ended(w);  // before another wait begins
-  if (local) {
+  at.submit(o_);
+  w.suspend(until_);
+  if (local) [[likely]] {
     d_.unlist_local(o_);
   } else {
     d_.unlist_shared(o_);
   }
-  if (!completes) {
-    if (cause == wake_cause::notified) return step::again;
-    ec = unless_closed(d_, why);
-    return step::finished;
-  }
+  if (completes) return take_completion(at, w, local);
+  if (w.cause() != wake_cause::notified) outcome_ = unless_closed(d_, why_ended(w));
+}
+
+void performance::take_completion(engine& at, const wait& w, bool local) {
   const bool interrupted = !o_.done;
-  if (interrupted) {
-    here.cancel(o_);
+  const bool notified = w.cause() == wake_cause::notified;
+  std::optional<std::error_code> why;
+  if (!notified) why = why_ended(w);  // before another wait begins
+  if (interrupted) [[unlikely]] {
+    at.cancel(o_);
     await_completion(o_);
   }
   if (o_.result == -EINTR || o_.result == -EAGAIN ||
-      (interrupted && cause == wake_cause::notified && o_.result == -ECANCELED && !d_.closed())) {
+      (interrupted && notified && o_.result == -ECANCELED && !d_.closed())) {
     o_.done = false;
-    return step::again;
+    return;
   }
-  const bool at_home = local && d_.is_home(current_engine());  // a fiber that may move may have moved
+  const bool at_home = local && d_.is_home(&engine_of(me_));  // a fiber that may move may have moved
   if (o_.kind == op_kind::call && !o_.failed()) {
     // The kernel has only said that it may not block any more.
     if (at_home) d_.expect(o_.side, expectation::ready);
     o_.done = false;
-    return step::again;
+    return;
   }
   if (at_home && !o_.failed()) d_.learn(o_, false);
-  ec = conclude(d_, o_, why);
-  return step::finished;
+  outcome_ = conclude(d_, o_, why);
 }
 
 // Waits without the home's help, in a set of its own. close() is heard because it shuts a visited socket
 // down, and by a signal of the descriptor's own for what cannot be shut down.
-performance::step performance::watch(std::error_code& ec) {
+void performance::watch() {
+  std::error_code ec;
   pollfd set[2] = {{d_.fd(), static_cast<short>(o_.side == direction::in ? POLLIN : POLLOUT), 0},
                    {-1, POLLIN, 0}};
   if (!d_.is_socket()) set[1].fd = d_.closing_signal();
   const int ready = poll_many(set, until_, ec);
-  if (!ec && ready != 0) return step::again;
-  if (d_.closed()) {
-    ec = error::closed;
-  } else if (!ec) {
-    ec = std::make_error_code(std::errc::timed_out);
-  }
-  return step::finished;
+  if (!ec && ready != 0) return;
+  if (!ec) ec = std::make_error_code(std::errc::timed_out);
+  outcome_ = unless_closed(d_, ec);
 }
 
 int milliseconds_left(deadline until) noexcept {
@@ -292,7 +323,7 @@ std::error_code perform_on_thread(descriptor& d, op& o, clock::rep timeout) {
     if (n < 0 && errno != EINTR) return from_errno(errno);
     if (n == 0 && until.has_passed()) return too_late(until == scope);
   }
-  return conclude(d, o, {});
+  return conclude(d, o);
 }
 
 }  // namespace
@@ -301,14 +332,21 @@ std::error_code perform(descriptor& d, op& o, wait_kind why, clock::rep timeout)
   const transmission told(o);
   o.fd = d.fd();
   o.target = &d;
-  const fiber_control* const me = current_fiber();
+  fiber_control* const me = current_fiber();
   if (me == nullptr) [[unlikely]]
     return perform_on_thread(d, o, timeout);
   if (me->cancel_requested() && this_fiber::cancellation_requested()) [[unlikely]] {
     give_way_to_others();
     return std::make_error_code(std::errc::operation_canceled);
   }
-  return performance(d, o, why, timeout).run();
+  const engine& at = engine_of(*me);
+  const bool local = d.is_home(&at);
+  if (local) [[likely]] {
+    if (d.closed()) [[unlikely]]
+      return error::closed;
+    if (attempt_at_home(at, d, o)) return succeed_at_home(at, d, o);
+  }
+  return performance(*me, d, o, why, timeout).run(local);
 }
 
 std::error_code perform_on_file(int fd, op& o) {

@@ -15,10 +15,6 @@ void readiness::wait(deadline until) {
   read_mail();
 }
 
-bool readiness::worth_trying(const op&, expectation what) const noexcept {
-  return what != expectation::empty;
-}
-
 int readiness::arm(descriptor& d, const op& o) noexcept {
   const unsigned present = d.armed.load(std::memory_order_relaxed);
   // A connection that is being made will be read from as well: one registration instead of two.

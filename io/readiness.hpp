@@ -51,7 +51,6 @@ class readiness final : public engine {
   [[nodiscard]] int native_handle() const noexcept override { return selector_->native_handle(); }
   [[nodiscard]] std::size_t pending() const noexcept override { return 0; }
 
-  [[nodiscard]] bool worth_trying(const op& o, expectation what) const noexcept override;
   [[nodiscard]] int arm(descriptor& d, const op& o) noexcept override;
   void forget(descriptor& d) noexcept override;
 

@@ -41,6 +41,20 @@ std::size_t receive(descriptor& d, void* to, std::size_t size, int flags, std::e
   return ec ? 0 : static_cast<std::size_t>(o.result);
 }
 
+std::size_t send(descriptor& d, const std::byte* from, std::size_t size, std::error_code& ec) {
+  const clock::rep timeout = d.write_timeout.load(std::memory_order_relaxed);
+  const auto data = const_cast<std::byte*>(from);
+  if (d.is_socket()) [[likely]] {
+    op o(op_kind::send, direction::out, data, size);
+    ec = perform(d, o, wait_kind::io_write, timeout);
+    return ec ? 0 : static_cast<std::size_t>(o.result);
+  }
+  iovec vector{data, size};
+  op o(d.kind() == descriptor_kind::shared_mode ? &write_shared : &write_own, direction::out, &vector);
+  ec = perform(d, o, wait_kind::io_write, timeout);
+  return ec ? 0 : static_cast<std::size_t>(o.result);
+}
+
 template <class Buffer>
 std::size_t to_iovec(std::span<const Buffer> buffers, std::array<iovec, vector_max>& vector) noexcept {
   const std::size_t count = std::min(buffers.size(), vector.size());
@@ -156,25 +170,19 @@ std::size_t write_some(const descriptor_ptr& d, const_buffer from, std::error_co
     ec.clear();
     return 0;
   }
-  const clock::rep timeout = d->write_timeout.load(std::memory_order_relaxed);
-  if (d->is_socket()) [[likely]] {
-    op o(op_kind::send, direction::out, const_cast<std::byte*>(from.data()), from.size());
-    ec = perform(*d, o, wait_kind::io_write, timeout);
-    return ec ? 0 : static_cast<std::size_t>(o.result);
-  }
-  iovec vector{const_cast<std::byte*>(from.data()), from.size()};
-  op o(d->kind() == descriptor_kind::shared_mode ? &write_shared : &write_own, direction::out, &vector);
-  ec = perform(*d, o, wait_kind::io_write, timeout);
-  return ec ? 0 : static_cast<std::size_t>(o.result);
+  return send(*d, from.data(), from.size(), ec);
 }
 
 std::size_t write_all(const descriptor_ptr& d, const_buffer from, std::error_code& ec) {
-  ec.clear();
-  std::size_t done = 0;
-  while (done < from.size()) {
-    done += write_some(d, from.from(done), ec);
-    if (ec) break;
+  if (from.size() == 0) {
+    ec.clear();
+    return 0;
   }
+  if (!usable(d, ec)) return 0;
+  std::size_t done = 0;
+  do {
+    done += send(*d, from.data() + done, from.size() - done, ec);
+  } while (!ec && done < from.size());
   return done;
 }
 

@@ -140,15 +140,15 @@ class uring final : public engine {
   int native_handle() const noexcept override;
   std::size_t pending() const noexcept override { return in_kernel_; }
 
-  bool worth_trying(const op& o, expectation what) const noexcept override {
+  bool prefers_attempt(const op& o, expectation what) const noexcept override {
     switch (o.kind) {
       case op_kind::send:
       case op_kind::send_message:
-        return what != expectation::empty && !may_gather(*o.target);
+        return !may_gather(*o.target);
       case op_kind::send_to:
       case op_kind::write:
       case op_kind::call:
-        return what != expectation::empty;
+        return true;
       case op_kind::receive:
       case op_kind::receive_message:
       case op_kind::receive_from:

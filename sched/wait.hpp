@@ -85,7 +85,10 @@ class wait : private timer_node {
 
   // `on` is the object that is waited for. A cancellation shield makes any wait uncancellable.
   wait(wait_kind why, const void* on, std::uint32_t accepts) noexcept
-      : timer_node(&wait::expire), party_(&waiting_party()), on_(on), accepts_(accepts), why_(why) {}
+      : wait(waiting_party(), why, on, accepts) {}
+  // For who knows himself: `party` is the caller.
+  wait(parker& party, wait_kind why, const void* on, std::uint32_t accepts) noexcept
+      : timer_node(&wait::expire), party_(&party), on_(on), accepts_(accepts), why_(why) {}
   ~wait() = default;
   wait(const wait&) = delete;
   wait& operator=(const wait&) = delete;

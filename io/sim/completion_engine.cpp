@@ -19,13 +19,13 @@ class simulated_ring final : public engine, public watcher, public event_source 
   explicit simulated_ring(world& in) noexcept : engine(true), world_(in) {}
   ~simulated_ring() override { evict_all(); }
 
-  bool worth_trying(const op& o, expectation what) const noexcept override {
+  bool prefers_attempt(const op& o, expectation what) const noexcept override {
     switch (o.kind) {
       case op_kind::send:
       case op_kind::send_message:
       case op_kind::send_to:
       case op_kind::call:
-        return what != expectation::empty;
+        return true;
       case op_kind::receive:
       case op_kind::receive_message:
       case op_kind::receive_from:
