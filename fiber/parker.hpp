@@ -8,6 +8,12 @@
 //          `fired`, and it alone makes the owner runnable, exactly once. So every wait ends with one
 //          cause, whatever races.
 // Two bits outlive a wait: a requested cancellation (sticky) and a wake token (taken by one park).
+//
+// That nothing is lost needs no order: all changes are read-modify-writes of one word, so of an opening and a
+// request one comes first, and the second sees it. The orders are for what lies beside the word. A request
+// releases what its sender did before, and whoever is ended by it acquires that: arm(), whichever of its
+// looks finds the request. An opening releases what the owner has prepared, and the winner acquires it. What
+// the winner does goes to the owner with schedule(), by the run queues.
 #pragma once
 
 #include <zsync/fiber/atomic.hpp>
@@ -38,11 +44,12 @@ class parker {
 
   // Owner only. Opens a wait that accepts the given of {cancellable, wakeable}.
   arm_result arm(std::uint32_t accepts) noexcept {
-    std::uint32_t old = state_.load(std::memory_order_relaxed);
+    std::uint32_t old = state_.load(std::memory_order_acquire);  // meets signal(), for a cancellation
     if (arm_result early = pending(old, accepts); early != arm_result::open) return early;
     // Nobody else changes these three bits while settled, so one addition sets all of them.
     const std::uint32_t delta = accepts - (old & (cancellable | wakeable)) - settled;
-    old = state_.fetch_add(delta, std::memory_order_seq_cst);
+    // Releases to claim() and signal(). What close_early() finds it acquires by its claim().
+    old = state_.fetch_add(delta, std::memory_order_release);
     if ((old & (cancel_bit | token_bit)) == 0) [[likely]]
       return arm_result::open;
     return close_early(old, accepts);
@@ -51,7 +58,7 @@ class parker {
   // Any thread that found the owner in a place it guards (a wait queue, a timer, an operation). True:
   // the caller has won the wait, sets `cause` and `fired`, and must then schedule the owner.
   [[nodiscard]] bool claim() noexcept {
-    return (state_.fetch_or(settled, std::memory_order_acq_rel) & settled) == 0;
+    return (state_.fetch_or(settled, std::memory_order_acquire) & settled) == 0;  // meets arm()
   }
 
   // Any thread that holds a reference. True: as for claim(), with the cause `cancelled`.
@@ -62,10 +69,10 @@ class parker {
   // second wake that comes before the owner runs has to stay, or what it announces could be missed.
   [[nodiscard]] bool deposit_token() noexcept { return signal(token_bit, wakeable, 0); }
 
-  [[nodiscard]] bool cancel_requested() const noexcept {
+  [[nodiscard]] bool cancel_requested() const noexcept {  // meets request_cancel()
     return (state_.load(std::memory_order_acquire) & cancel_bit) != 0;
   }
-  [[nodiscard]] bool is_waiting() const noexcept {
+  [[nodiscard]] bool is_waiting() const noexcept {  // meets arm()
     return (state_.load(std::memory_order_acquire) & settled) == 0;
   }
 
@@ -82,6 +89,7 @@ class parker {
   arm_result pending(std::uint32_t word, std::uint32_t accepts) noexcept {
     if ((accepts & cancellable) != 0 && (word & cancel_bit) != 0) return arm_result::cancelled;
     if ((accepts & wakeable) != 0 && (word & token_bit) != 0) {
+      // Meets the last of those who deposited it: another one may have come since the caller's look.
       state_.fetch_and(~std::uint32_t{token_bit}, std::memory_order_acquire);
       return arm_result::notified;
     }
@@ -97,11 +105,14 @@ class parker {
   }
 
   bool signal(std::uint32_t bit, std::uint32_t accepted_by, std::uint32_t left_by_win) noexcept {
-    std::uint32_t old = state_.load(std::memory_order_relaxed);
+    std::uint32_t old = state_.load(std::memory_order_relaxed);  // a guess, for the exchange to confirm
     for (;;) {
       const bool wins = (old & settled) == 0 && (old & accepted_by) != 0;
       const std::uint32_t wanted = old | (wins ? left_by_win | settled : bit);
-      if (state_.compare_exchange_weak(old, wanted, std::memory_order_seq_cst)) return wins;
+      // Also if it changes nothing: a second wake has something of its own to tell. Releases to arm() and
+      // cancel_requested(); acquires from arm(), for who wins.
+      if (state_.compare_exchange_weak(old, wanted, std::memory_order_acq_rel, std::memory_order_relaxed))
+        return wins;
     }
   }
 };

@@ -190,6 +190,58 @@ TEST_CASE("a wake that ended a wait does not end the next one as well", "[explor
   });
 }
 
+// A message goes along with what ends a wait, whether the wait has begun by then or not.
+TEST_CASE("what was done before a cancellation or a wake is seen by whom it ends the wait", "[explore]") {
+  const auto carry = [](std::uint32_t accepts, wake_cause why) {
+    run(5'000, [=] {
+      struct letter {
+        waiting w;
+        plain<int> text{0};
+      };
+      const auto l = std::make_shared<letter>();
+      return scenario{{[=] {
+                         expect(l->w.wait(accepts) == why, "it ended by something else");
+                         expect(l->text == 1, "an old text");
+                       },
+                       [=] {
+                         l->text = 1;
+                         parker& to = *l->w.owner;
+                         if (why == wake_cause::cancelled ? to.request_cancel() : to.deposit_token())
+                           l->w.win(why);
+                       }}};
+    });
+  };
+  carry(parker::cancellable, wake_cause::cancelled);
+  carry(parker::wakeable, wake_cause::notified);
+  carry(parker::cancellable | parker::wakeable, wake_cause::cancelled);
+  carry(parker::cancellable | parker::wakeable, wake_cause::notified);
+}
+
+TEST_CASE("who claims a wait sees what its owner did before, and the owner what the claimer did",
+          "[explore]") {
+  run(10'000, [] {
+    struct letters {
+      waiting w;
+      plain<int> there{0};
+      plain<int> back{0};
+    };
+    const auto l = std::make_shared<letters>();
+    const auto answer = [=](bool wins, wake_cause why) {
+      if (!wins) return;
+      expect(l->there == 1, "an old text");
+      l->back = 1;
+      l->w.win(why);
+    };
+    return scenario{{[=] {
+                       l->there = 1;
+                       l->w.wait(parker::cancellable);
+                     },
+                     [=] { answer(l->w.owner->claim(), wake_cause::timed_out); },
+                     [=] { answer(l->w.owner->claim(), wake_cause::notified); },
+                     [=] { answer(l->w.owner->request_cancel(), wake_cause::cancelled); }}};
+  });
+}
+
 // ---- queues ----
 
 TEST_CASE("what others give to a worker arrives whole, once, and in the order of each giver", "[explore]") {
