@@ -15,7 +15,7 @@ runtime_options single(runtime_options options) {
 // For the time of a call the thread is the worker; before and after, it is a plain thread.
 class loop::driving {
  public:
-  explicit driving(detail::worker& w) noexcept : worker_(w) { worker_.enter(); }
+  explicit driving(detail::worker& w) : worker_(w) { worker_.enter(); }
   ~driving() { worker_.leave(); }
   driving(const driving&) = delete;
   driving& operator=(const driving&) = delete;
@@ -26,7 +26,10 @@ class loop::driving {
 
 loop::loop(runtime_options options) : executor(single(std::move(options)), 1) {}
 
+// With no fiber left there is nothing to drive: so whoever made it may end it, whichever thread has driven
+// it.
 loop::~loop() {
+  if (scheduler_().alive() == 0) return;
   const driving here(worker_());
   scheduler_().end();
 }

@@ -10,16 +10,19 @@
 
 namespace zsync {
 
-// Has one worker and no threads of its own. All but stop(), spawn(), post() and stats() belong to one thread:
-// the first that runs it. What fibers do happens within poll() and its like only, so that thread must not
-// wait for a fiber of its own loop outside them: a join() there would last for ever. Ask a handle's
-// join_for() between two polls instead.
+// Has one worker and no threads of its own. Driving it - poll(), run() and their like, shutdown(), and the
+// destructor if fibers are left - belongs to one thread, the first that does, as do native_handle() and
+// next_deadline(). stop() and what comes from executor (spawn(), post(), call_after(), stats(), dump() and so
+// on) may be called from any. What fibers do happens while it is driven only, so that thread must not wait
+// for a fiber of its own loop otherwise: a join() there would last for ever. Ask a handle's join_for()
+// between two polls instead.
 class loop : public detail::executor {
  public:
-  // `workers` is taken as 1. Throws std::system_error as runtime does.
-  // Only one thread drives it at a time, and no fiber of its own does: that ends the process with a message.
+  // `workers` is taken as 1. Throws std::system_error as runtime does; so does whatever drives it first, if
+  // the backend turns out not to work on that thread. A second thread that drives it, or a fiber of its own,
+  // ends the process with a message.
   explicit loop(runtime_options options = {});
-  // Cancels all fibers and runs until they have unwound.
+  // Cancels all fibers and runs until they have unwound. If none is left, by any thread.
   ~loop();
 
   // Runs each fiber that is ready now once. Never blocks. How many ran.

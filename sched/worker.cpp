@@ -6,8 +6,6 @@
 #include <zsync/sched/wait.hpp>
 
 #include <cerrno>
-#include <mutex>
-#include <new>
 
 #if defined(__clang__)
 #define ZSYNC_OPAQUE __attribute__((noinline, optnone))
@@ -78,11 +76,16 @@ worker::~worker() {
 
 void worker::enter() {
   check_not_forked();
+  begin_driving();
   if (!attached_) {
-    io_->attach();
+    try {
+      io_->attach();
+    } catch (...) {
+      end_driving();
+      throw;
+    }
     attached_ = true;
   }
-  begin_driving();
   root_.deadlines = innermost_deadline();  // the scopes around the call hold within
   outer_ = std::exchange(this_thread.driving, this);
   exceptions_ = thread_exception_state();

@@ -21,6 +21,9 @@ void worker::begin_driving() noexcept {
     nobody = driver::nobody;
     std::this_thread::yield();
   }
+  // Fibers that have started, and a ring in the kernel, stay with the thread that they began on.
+  if (attached_ && ::pthread_equal(thread_, ::pthread_self()) == 0)
+    misuse("a loop is driven by another thread than the first that drove it");
   thread_ = ::pthread_self();  // before anybody may signal it
   driver_.store(driver::thread, std::memory_order_release);
 }

@@ -501,3 +501,17 @@ TEST_CASE("a sleep until the very deadline of its scope has slept, and is not cu
     CHECK_NOTHROW(sleeper.join());
   });
 }
+
+TEST_CASE("a loop may be made by one thread, driven by another and ended by the first, if nothing is left",
+          "[loop]") {
+  test::matrix(no_workers, [](const zsync::runtime_options& options) {
+    int ran = 0;
+    zsync::loop own(options);
+    own.post([&] { ++ran; });
+    std::thread([&] {
+      own.run();
+      own.poll();
+    }).join();
+    CHECK(ran == 1);
+  });
+}

@@ -68,6 +68,17 @@ TEST_CASE("a loop that is driven by two threads at once ends the process with a 
       "a loop is driven while it is driven");
 }
 
+TEST_CASE("a loop that is driven by one thread and then by another ends the process with a message",
+          "[misuse]") {
+  check_refused(
+      [] {
+        zsync::loop own;
+        std::thread([&] { own.poll(); }).join();
+        own.poll();
+      },
+      "a loop is driven by another thread than the first that drove it");
+}
+
 TEST_CASE("a task group that one of its children waits for ends the process with a message", "[misuse]") {
   check_refused(
       [] {
