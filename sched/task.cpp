@@ -106,11 +106,15 @@ void task::remove(waiter& w) noexcept {
   joiners_.remove(w);
 }
 
-void task::cancel() noexcept {
+bool task::end_wait_by_cancelling() noexcept {
   checker::release(&cause);
-  if (!request_cancel()) return;
+  if (!request_cancel()) return false;
   cause = wake_cause::cancelled;
-  schedule(*this);
+  return true;
+}
+
+void task::cancel() noexcept {
+  if (end_wait_by_cancelling()) schedule(*this);
 }
 
 bool task::detach() noexcept {

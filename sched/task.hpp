@@ -44,6 +44,8 @@ class task : public fiber_control {
 
   // From any thread that holds a reference.
   void cancel() noexcept;
+  // The same, but for the waking. True: it was waiting, and the caller must schedule() it.
+  [[nodiscard]] bool end_wait_by_cancelling() noexcept;
 
   // Before it begins: an exception that leaves it terminates where it is thrown, since nobody will ask for
   // it. Once it runs: terminates when it arrives at the fiber's end. True: the fiber is over, and the caller

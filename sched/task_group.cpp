@@ -1,11 +1,11 @@
 #include <zsync/sched/task_group.hpp>
 
 #include <zsync/sched/error.hpp>
-#include <zsync/sched/scope.hpp>
+#include <zsync/sched/run_queue.hpp>
 #include <zsync/sched/worker.hpp>
 
 #include <mutex>
-#include <vector>
+#include <utility>
 
 namespace zsync {
 
@@ -74,11 +74,18 @@ void task_group::fail(std::exception_ptr failure) noexcept {
   cancel();
 }
 
-// Under the lock, which cancelling a child does not take; its end does, and so cannot overtake us.
+// Under the lock no more than the requests: a child's end takes it, and so cannot overtake us. Who waits, and
+// wakes by it, stays until it is scheduled, and stands in no other queue.
 void task_group::cancel() noexcept {
-  const std::lock_guard hold(lock_);
-  cancelled_ = true;
-  for (detail::group_task* child = children_; child != nullptr; child = child->following) child->cancel();
+  detail::ready_queue woken;
+  {
+    const std::lock_guard hold(lock_);
+    cancelled_ = true;
+    for (detail::group_task* child = children_; child != nullptr; child = child->following) {
+      if (child->end_wait_by_cancelling()) woken.push_back(*child);
+    }
+  }
+  while (detail::fiber_control* const child = woken.pop_front()) detail::schedule(*child);
 }
 
 std::size_t task_group::size() const noexcept {
@@ -119,8 +126,12 @@ void task_group::wait() {
     if (why == detail::wake_cause::cancelled) detail::throw_cancelled();
     throw std::system_error(error::deadline_expired);
   }
-  const std::lock_guard hold(lock_);
-  if (failure_ != nullptr) std::rethrow_exception(std::exchange(failure_, nullptr));
+  std::exception_ptr failure;
+  {
+    const std::lock_guard hold(lock_);
+    failure = std::exchange(failure_, nullptr);
+  }
+  if (failure != nullptr) std::rethrow_exception(std::move(failure));
 }
 
 }  // namespace zsync
