@@ -61,11 +61,7 @@ class counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// The order in which a worker picks: resumed fibers first in, first out; then newborns, youngest first; then
-// what it shares with others; then who yielded to newborns; then what it can steal; then it sleeps in its
-// poller. Once in `picks_a_turn` picks a newborn, the inbox and who yielded get a turn, the oldest newborn
-// once in `turns_an_oldest` of these, and about every `pass_period` the timers and the kernel, so that nobody
-// waits for ever behind fibers that keep each other ready.
+// sched/README.md says in which order it picks.
 class worker {
  public:
   worker(scheduler& owner, unsigned index, std::unique_ptr<poller> io);
@@ -74,7 +70,7 @@ class worker {
   worker& operator=(const worker&) = delete;
 
   // Driving it. The calling thread's own stack becomes the root: a fiber like others, which may wait, and
-  // goes on when its wait ends. One thread at a time, and always the same one.
+  // goes on when its wait ends. Always the same thread, the first whose enter() succeeds.
   void enter();           // the calling thread drives this worker now; throws if its poller does not work
   void leave() noexcept;  // and now no more
   // Root only; how many times a fiber ran. A round runs once what is ready now; run_ready() goes on until
@@ -209,12 +205,12 @@ class worker {
   void prepare_round() noexcept;
   void run_slice(fiber_control& f) noexcept;
   void follow() noexcept;
-  [[gnu::noinline]] void settle_left() noexcept;
+  [[gnu::noinline]] void after_switch() noexcept;
   bool give_stack(fiber_control& f) noexcept;
   [[gnu::noinline]] bool give_new_stack(fiber_control& f) noexcept;
   [[gnu::noinline]] void give_back(fiber_control& f, const stack& memory) noexcept;
   void take_stack(fiber_control& f) noexcept;
-  void settle(fiber_control& f) noexcept;
+  void adopt(fiber_control& f) noexcept;
   void prepare(fiber_control& f) noexcept;
   void answer() noexcept;
   [[nodiscard]] bool keeps(const fiber_control& f) const noexcept;
@@ -252,7 +248,7 @@ class worker {
   block_store blocks_;                   // for control blocks
   std::uint64_t ids_ = 0, ids_end_ = 0;  // taken and not yet given
   std::uint32_t random_;
-  bool attached_ = false;    // its poller knows its thread
+  bool attached_ = false;    // its poller knows its thread, and nobody else may drive it
   alternate_stack signals_;  // of the thread that drives it
   worker* outer_ = nullptr;  // what the thread drove when it entered this one
   scheduler& owner_;

@@ -135,15 +135,15 @@ fiber_control* worker::rob(worker& victim) noexcept {
   }
   fiber_control* const started = victim.take_shared();
   if (started != nullptr) {
-    settle(*started);
+    adopt(*started);
     count.fibers_stolen.add();
   }
   return started;
 }
 
 // It says that it sleeps before it looks at the inbox: see sleep_state.hpp. A newborn that another worker
-// pushes at this moment may be missed, for it pays no fence for that: the nap, while others are awake, finds
-// it.
+// pushes at this moment may be missed, for it pays no fence for that. Therefore the first sleep after work is
+// a nap, while others are awake: whoever looks again after it finds that newborn.
 void worker::sleep(bool only_a_nap) noexcept {
   if (spin_ != clock::duration::zero() && spin()) return;
   deadline until = timers_.next();

@@ -69,7 +69,7 @@ void worker::empty_inbox() noexcept {
 
 void worker::sort_in(fiber_control& f) noexcept {
   if (!f.is_newborn()) {
-    // As in settle(): it may come from a worker that had not swept yet, to one that had.
+    // As in adopt(): it may come from a worker that had not swept yet, to one that had.
     if (f.stealable && owner_.stopping()) (void)f.request_cancel();
     // Moved here on purpose, it must not be moved on at once.
     owner_.options().force_migration ? ready_.push_back(f) : make_ready(f);

@@ -31,7 +31,7 @@ bool worker::give_new_stack(fiber_control& f) noexcept {
 
 // Cancelled here if the runtime is ending: the sweep of the worker that it left may find it gone, when ours
 // is over already.
-void worker::settle(fiber_control& f) noexcept {
+void worker::adopt(fiber_control& f) noexcept {
   f.home.store(this, std::memory_order_relaxed);
   f.memory.slot->home.store(this, std::memory_order_relaxed);
   f.memory.slot->owner.store(&f, std::memory_order_relaxed);
@@ -41,7 +41,7 @@ void worker::settle(fiber_control& f) noexcept {
 
 // Before a newborn begins on it, and never later: what it forgets is what the stack held.
 void worker::prepare(fiber_control& f) noexcept {
-  settle(f);
+  adopt(f);
   if (measures_) [[unlikely]]
     stack_meter::prepare(f.memory);
 }

@@ -37,7 +37,7 @@ ZSYNC_INLINE void worker::arrive(void* left) noexcept {
   checker::arrive(left_->checked, current_->checked);
   left_->context = left;
   if (afterwards_ != afterwards::nothing) [[unlikely]]
-    settle_left();
+    after_switch();
 }
 
 ZSYNC_INLINE void worker::switch_to(fiber_control& next, afterwards then) noexcept {
@@ -155,6 +155,7 @@ ZSYNC_INLINE void worker::yield_aside(fiber_control& self) noexcept {
     return suspend_aside();
   }
   if (fiber_control* const youngest = newborns_.pop_youngest()) ready_.push_back(*youngest);
+  self.anchored = false;  // its last wait is over
   // Others may take it once it has left its stack, so until then it must stand nowhere, and the one that
   // runs next must come from the ready queue, for where nothing is ready the worker would sleep.
   for (;;) {
@@ -166,7 +167,7 @@ ZSYNC_INLINE void worker::yield_aside(fiber_control& self) noexcept {
   }
 }
 
-[[gnu::flatten]] void worker::settle_left() noexcept {
+[[gnu::flatten]] void worker::after_switch() noexcept {
   if (std::exchange(afterwards_, afterwards::nothing) == afterwards::share) {
     make_ready(*left_);
     return;
@@ -179,6 +180,7 @@ ZSYNC_INLINE void worker::yield_aside(fiber_control& self) noexcept {
   checker::end(ended);
 }
 
+// A look that is too old to find the end begun is made up for: see scheduler::quiesce().
 void worker::note_end() noexcept {
   checker::release(&owner_);
   count.finished.add();

@@ -54,6 +54,19 @@ TEST_CASE("a wait that is anchored ends where it began, though its fiber may mov
   });
 }
 
+// Whatever it does next: nothing else would say that the wait is over.
+TEST_CASE("a fiber that may move does so again after a wait that was anchored", "[migration]") {
+  zsync::runtime own({.workers = 2, .policy = zsync::scheduling::work_stealing, .force_migration = true});
+  own.block_on([] {
+    CHECK_FALSE(moves(wait::anchored));
+    const unsigned before = worker_index();
+    zsync::fiber next({.worker = static_cast<int>(before)}, [] {});  // for the yield to lead to
+    zsync::this_fiber::yield();
+    CHECK(worker_index() != before);
+    next.join();
+  });
+}
+
 // It stood in the queue of the worker that the fiber left, and was taken out of that of the worker to which
 // the fiber came: somebody else's timer.
 TEST_CASE("a fiber that moves takes no other's timer with it", "[migration][turns]") {
