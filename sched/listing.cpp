@@ -96,7 +96,10 @@ void worker::list_each(worker_listing& into) {
 void worker::answer() noexcept {
   sweep_.exchange(false, std::memory_order_acq_rel);
   check_not_forked();
-  if (owner_.stopping()) cancel_all();
+  if (owner_.stopping()) {
+    cancel_all();
+    owner_.note_end();  // for ends that were counted before this worker knew: see scheduler::quiesce()
+  }
   delayed_->attend();
   answer_listing();
 }

@@ -201,6 +201,11 @@ void scheduler::stop() noexcept {
   for (const auto& w : workers_) w->request_sweep();
 }
 
+// Of the last end and the wait for it, one sees the other. A worker counts the end of a fiber, or of a
+// delayed call, then looks whether the runtime is ending; stop() says so, then looks at the counts here, and
+// neither look is fenced, so both may be too old. But stop() asks each worker for a sweep, and in answer()
+// the worker sees what came before that: there it looks at the counts itself, after all ends that it did not
+// note before, and all later ones it notes. note_end() is fenced, and the lock orders its look and ours.
 bool scheduler::quiesce(deadline until) noexcept {
   check_not_forked();
   stop();
@@ -212,12 +217,10 @@ bool scheduler::quiesce(deadline until) noexcept {
     waiter me(last);
     quiet_.push_back(me);
     hold.unlock();
-    // Ends of fibers are noted one by one; a look now and then costs nothing and forgives a missed one.
-    if (last.suspend(tightest(until, deadline::after(std::chrono::milliseconds{100}))) !=
-        wake_cause::notified) {
+    if (last.suspend(until) != wake_cause::notified) {
       hold.lock();
       quiet_.remove(me);
-      if (until.has_passed()) return alive() == 0;
+      return alive() == 0;
     }
   }
   checker::acquire(this);
