@@ -61,7 +61,9 @@ class blocking_job final : public helper_job {
 }  // namespace detail
 
 // Runs f on a helper thread while the calling fiber waits and its worker goes on; returns f's result or
-// rethrows. At most 64 helpers run at once for a runtime; further calls queue. A cancellation point while it
+// rethrows. At most runtime_options::helpers_max calls, 64 unless set, run at once for a runtime; further
+// ones queue. So f must not wait for what comes only by a later blocking(): enough of them together would
+// hold all helpers, and what they wait for would queue behind them for ever. A cancellation point while it
 // queues: once f runs, the wait lasts until it returns, for f may use what is on the caller's stack. Locals
 // of the thread are the helper's. On a plain thread f is simply called.
 template <class F>

@@ -141,13 +141,17 @@ class timer {
   detail::delayed_call* call_ = nullptr;
 };
 
-// Calls f() in a fiber of its own once `d` has passed, never earlier, unless the returned handle cancels
-// that. What escapes f terminates the process at the throw, as for post(). Until then it costs some 400
-// bytes, and no stack. From a fiber, or within a loop; the end of the runtime cancels it. Throws
+// Calls f() in a fiber of its own once `d` has passed, or `when` has come, never earlier, unless the returned
+// handle cancels that. What escapes f terminates the process at the throw, as for post(). Until then it costs
+// some 400 bytes, and no stack. From a fiber, or within a loop; the end of the runtime cancels it. Throws
 // std::system_error (operation_not_permitted) elsewhere, where a runtime's own call_after() does it.
 template <class Rep, class Period, class F>
 [[nodiscard, gnu::always_inline]] inline timer call_after(std::chrono::duration<Rep, Period> d, F&& f) {
   return timer::start(deadline::after(d), {nullptr, detail::code_address()}, std::forward<F>(f));
+}
+template <class Clock, class Duration, class F>
+[[nodiscard, gnu::always_inline]] inline timer call_at(std::chrono::time_point<Clock, Duration> when, F&& f) {
+  return timer::start(deadline::at(when), {nullptr, detail::code_address()}, std::forward<F>(f));
 }
 
 }  // namespace zsync

@@ -31,7 +31,7 @@ struct spawn_options {
   static constexpr int any = -1;
 
   std::string_view name = {};             // for dumps; copied
-  std::size_t stack_size = 0;             // bytes, rounded up to a power of two; 0: the runtime's
+  std::size_t stack_size = 0;             // bytes up to 1 GiB, rounded to a power of two; 0: the runtime's
   std::optional<scheduling> policy = {};  // the runtime's unless given
   int worker = any;                       // runs on that worker, and only there
 };
@@ -47,7 +47,8 @@ struct spawn_site {
 };
 
 // Hands a new task over. Throws std::system_error: errc operation_not_permitted outside any runtime,
-// not_enough_memory without a stack; both references of the task are gone then.
+// invalid_argument for a worker that there is not or a stack that is too large, not_enough_memory without a
+// stack; both references of the task are gone then.
 void launch(task& newborn, const spawn_options& options, spawn_site site);
 [[noreturn]] void join_nothing();
 
@@ -57,15 +58,51 @@ inline constexpr bool is_callable_not_options = !std::is_same_v<std::remove_cvre
 
 }  // namespace detail
 
+// Cancels one fiber, as its handle does, but from any thread, at any time: also while somebody else joins the
+// fiber, and after it or its runtime has ended, when nothing happens. Copies refer to the same fiber; one of
+// no fiber cancels nobody.
+class canceller {
+ public:
+  canceller() noexcept = default;
+  canceller(const canceller& other) noexcept : task_(other.task_) {
+    if (task_ != nullptr) task_->retain();
+  }
+  canceller(canceller&& other) noexcept : task_(std::exchange(other.task_, nullptr)) {}
+  canceller& operator=(canceller other) noexcept {
+    std::swap(task_, other.task_);
+    return *this;
+  }
+  ~canceller() {
+    if (task_ != nullptr) task_->release();
+  }
+
+  // The fiber's waits, the one it is in or the next, throw `cancelled`. Any number of times.
+  void cancel() const noexcept {
+    if (task_ != nullptr) task_->cancel();
+  }
+
+ private:
+  template <class T>
+  friend class fiber;
+  explicit canceller(detail::task* task) noexcept : task_(task) {
+    if (task_ != nullptr) task_->retain();
+  }
+
+  detail::task* task_ = nullptr;
+};
+
 // The handle of a fiber, like std::jthread: destroying a joinable one requests cancellation and joins. Only
-// one thread or fiber uses a handle at a time; the fiber itself may be anywhere.
+// one thread or fiber uses a handle at a time; the fiber itself may be anywhere. join(), its like and
+// detach() throw std::system_error(invalid_argument) if there is no fiber to the handle.
 template <class T = void>
 class fiber {
  public:
   fiber() noexcept = default;
 
   // Spawns a fiber on the current runtime that calls f(args...), all decayed as std::thread does. It runs
-  // when the caller next waits, or sooner on another worker. Throws std::system_error.
+  // when the caller next waits, or sooner on another worker. Throws std::system_error: outside any runtime
+  // operation_not_permitted, without memory for its stack not_enough_memory, and invalid_argument for options
+  // that cannot be met.
   template <class F, class... Args>
   requires(!std::is_same_v<std::remove_cvref_t<F>, fiber> && detail::is_callable_not_options<F>)
       [[gnu::always_inline]] inline explicit fiber(F&& f, Args&&... args)
@@ -118,6 +155,9 @@ class fiber {
   void cancel() noexcept {
     if (task_ != nullptr) task_->cancel();
   }
+
+  // For whoever is to cancel it besides the handle's user.
+  [[nodiscard]] canceller get_canceller() const noexcept { return canceller(task_); }
 
   [[nodiscard]] fiber_id get_id() const noexcept { return fiber_id{task_ == nullptr ? 0 : task_->id}; }
 

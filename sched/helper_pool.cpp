@@ -25,7 +25,7 @@ void helper_pool::submit(helper_job& job) {
   const std::size_t unbounded = unbounded_ + (job.unbounded ? 1 : 0);
   if (unbounded > unbounded_max)
     throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
-  if (queued_ >= idle_ && threads_ < threads_max + unbounded) {
+  if (queued_ >= idle_ && threads_ < threads_max_ + unbounded) {
     try {
       const signals_blocked quiet;
       std::thread([this] { help(); }).detach();

@@ -9,7 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
+#include <utility>
 
 namespace zsync::detail {
 
@@ -44,10 +44,10 @@ class helper_job {
 // when needed, and gone after a while of idleness. Thread-safe.
 class helper_pool {
  public:
-  static constexpr std::size_t threads_max = 64;
   static constexpr std::size_t unbounded_max = 4096;
 
-  explicit helper_pool(std::string name) : name_(std::move(name)) {}
+  helper_pool(std::string name, std::size_t threads_max)
+      : name_(std::move(name)), threads_max_(threads_max) {}
   ~helper_pool();  // waits for the calls that run
 
   void submit(helper_job& job);              // throws std::system_error if no thread can be had for it
@@ -57,6 +57,7 @@ class helper_pool {
   void help();
 
   const std::string name_;
+  const std::size_t threads_max_;
   std::mutex mutex_;  // guards all below
   std::condition_variable work_;
   std::condition_variable gone_;

@@ -19,7 +19,7 @@ struct runtime_options {
   unsigned workers = 0;  // 0: the CPUs that this process may use (affinity and cgroup quota)
   io_backend backend = io_backend::automatic;
   scheduling policy = scheduling::pinned;
-  std::size_t stack_size = 256 * 1024;  // bytes of address space a fiber; what is not touched costs nothing
+  std::size_t stack_size = 256 * 1024;  // bytes of address space a fiber, at most 1 GiB; untouched it is free
   std::string name = "zsync";           // of the threads, in dumps and traces
 
   // How long an idle worker may look for work before it sleeps in the kernel. Waking a sleeping thread takes
@@ -48,6 +48,11 @@ struct runtime_options {
   // Not zero: each worker keeps so many events of the most recent past for write_trace(), some 60 bytes each.
   // A switch then takes some hundred nanoseconds more.
   std::size_t trace_events = 0;
+
+  // How many threads blocking() and what is made of it (files, name resolution) have at most; at least 1.
+  // They are started when needed and gone after some seconds of idleness. If all of them are in calls that
+  // wait for something which itself needs one, none of these calls ever ends.
+  unsigned helpers_max = 64;
 
   // For tests of code that is to run under work_stealing: every wake moves such a fiber to another worker.
   bool force_migration = false;

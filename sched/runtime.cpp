@@ -18,8 +18,8 @@ namespace detail {
     where = &here->owner();
   }
   newborn.spawned_at = site.from;
-  newborn.stack_size =
-      static_cast<std::uint32_t>(std::min<std::size_t>(options.stack_size, stack_pool::size_max));
+  check_stack_size(options.stack_size);
+  newborn.stack_size = static_cast<std::uint32_t>(options.stack_size);
   newborn.stealable = options.policy.value_or(where->options().policy) == scheduling::work_stealing;
   if (!options.name.empty()) newborn.name = std::make_unique<std::string>(options.name);
   if (options.worker != spawn_options::any &&

@@ -26,7 +26,7 @@ class executor {
   executor(const executor&) = delete;
   executor& operator=(const executor&) = delete;
 
-  // A fiber of this runtime. From any thread. Throws std::system_error without memory for it.
+  // A fiber of this runtime. From any thread. Throws std::system_error as fiber's constructor does.
   template <class F, class... Args>
   requires is_callable_not_options<F>
   [[nodiscard, gnu::always_inline]] inline fiber<spawn_result<F, Args...>> spawn(F&& f, Args&&... args) {
@@ -49,10 +49,15 @@ class executor {
     newborn.release();
   }
 
-  // As zsync::call_after(), on this runtime and from any thread.
+  // As zsync::call_after() and zsync::call_at(), on this runtime and from any thread.
   template <class Rep, class Period, class F>
   [[nodiscard, gnu::always_inline]] inline timer call_after(std::chrono::duration<Rep, Period> d, F&& f) {
     return timer::start(deadline::after(d), {&scheduler_(), code_address()}, std::forward<F>(f));
+  }
+  template <class Clock, class Duration, class F>
+  [[nodiscard, gnu::always_inline]] inline timer call_at(std::chrono::time_point<Clock, Duration> when,
+                                                         F&& f) {
+    return timer::start(deadline::at(when), {&scheduler_(), code_address()}, std::forward<F>(f));
   }
 
   // Cancels all fibers and waits for their ends. False: some remain after `grace`. From a plain thread, or
@@ -124,9 +129,10 @@ class main_runtime : public executor {
 
 // Runs f in a fiber on a runtime made for it, returns its result or rethrows. The calling thread is the first
 // worker, so with one worker the process stays single-threaded. Fibers that are left when f ends are
-// cancelled and unwound. `int main() { return zsync::run([] { ... }); }`
+// cancelled and unwound. `f` runs on the first worker, so on the calling thread, and is called 'main' in
+// dumps. `int main() { return zsync::run([] { ... }); }`
 template <class F>
-auto run(F&& f, runtime_options options = {}) -> detail::spawn_result<F> {
+[[gnu::always_inline]] inline auto run(F&& f, runtime_options options = {}) -> detail::spawn_result<F> {
   detail::main_runtime on(std::move(options));
   return on.spawn(spawn_options{.name = "main", .worker = 0}, std::forward<F>(f)).join();
 }

@@ -22,13 +22,20 @@ namespace {
 runtime_options completed(runtime_options options) {
   if (options.workers == 0) options.workers = usable_cpus();
   options.backend = choose_backend(options.backend);
+  check_stack_size(options.stack_size);
   options.stack_size = stack_pool::rounded(options.stack_size);
+  options.helpers_max = std::max(options.helpers_max, 1U);
   options.spin_max =
       std::min<std::chrono::nanoseconds>(options.spin_max, std::chrono::hours{1});  // is doubled
   return options;
 }
 
 }  // namespace
+
+void check_stack_size(std::size_t size) {
+  if (size > stack_pool::size_max)
+    throw std::system_error(std::make_error_code(std::errc::invalid_argument), "stacks have at most 1 GiB");
+}
 
 // Where the constructor waits for its threads. A poller may turn out not to work only on its own thread.
 struct start_line {
@@ -42,7 +49,7 @@ struct start_line {
 scheduler::scheduler(runtime_options options, unsigned threads_from)
     : options_(completed(std::move(options))),
       inspection_(inspection_if_asked()),
-      helpers_(std::make_unique<helper_pool>(options_.name)) {
+      helpers_(std::make_unique<helper_pool>(options_.name, options_.helpers_max)) {
   if (options_.measure_stacks || options_.stack_warning_percent != 0)
     meter_ = std::make_unique<stack_meter>(options_.stack_warning_percent);
   for (unsigned i = 0; i < options_.workers; ++i) {

@@ -23,6 +23,9 @@ namespace zsync::detail {
 class helper_pool;
 struct start_line;
 
+// Throws std::system_error(invalid_argument) if that is more than any stack has.
+void check_stack_size(std::size_t size);
+
 // The first of `threads_from` workers are driven by the caller's thread, the rest get threads of their own.
 class scheduler {
  public:
@@ -31,8 +34,9 @@ class scheduler {
   scheduler(const scheduler&) = delete;
   scheduler& operator=(const scheduler&) = delete;
 
-  // Queues a newborn: on the calling worker if it is one of ours, else on one of them in turn. Takes over the
-  // run's reference. Throws std::system_error (not_enough_memory) if there are no stacks to be had.
+  // Queues a newborn: on the calling worker if it is one of ours, else for whichever of them is free first.
+  // Takes over the run's reference. Throws std::system_error (not_enough_memory) if there are no stacks to be
+  // had.
   void admit(fiber_control& newborn, int placed_on);
 
   // From now on whatever fiber there is, or comes to be, is cancelled.
@@ -46,7 +50,7 @@ class scheduler {
 
   [[nodiscard]] bool stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t alive() const noexcept;
-  void note_end() noexcept;  // a fiber of ours ended while stopping
+  void note_end() noexcept;  // while stopping: a fiber of ours has ended, or may have without being noted
 
   // Newborns from other threads wait here for whichever worker is free first. The count is a moment's truth;
   // it is stored before sleepers are looked for, as they look at it after they said that they sleep.
@@ -64,7 +68,7 @@ class scheduler {
 
   // A call_after() counts as alive until its fiber does, or it is cancelled.
   void note_delayed() noexcept { delayed_.fetch_add(1, std::memory_order_relaxed); }
-  void note_delayed_done() noexcept {
+  void note_delayed_done() noexcept {  // by a worker of ours
     delayed_.fetch_sub(1, std::memory_order_acq_rel);
     if (stopping()) note_end();
   }

@@ -43,10 +43,16 @@ class cancellation_shield {
   cancellation_shield& operator=(const cancellation_shield&) = delete;
 };
 
-// Runs f within a deadline_scope. Throws std::system_error(timed_out) from the wait that it was in by then.
+// Runs f within a deadline_scope that ends after `d`, or at `when`. Throws std::system_error(timed_out) from
+// the wait that it was in by then.
 template <class Rep, class Period, class F>
 auto timeout(std::chrono::duration<Rep, Period> d, F&& f) -> decltype(std::forward<F>(f)()) {
   const deadline_scope scope(d);
+  return std::forward<F>(f)();
+}
+template <class Clock, class Duration, class F>
+auto timeout(std::chrono::time_point<Clock, Duration> when, F&& f) -> decltype(std::forward<F>(f)()) {
+  const deadline_scope scope(when);
   return std::forward<F>(f)();
 }
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <latch>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -165,6 +166,47 @@ TEST_CASE("many short blocking calls from many fibers all come back", "[blocking
     group.wait();
     CHECK(sum == 2000);
   });
+}
+
+TEST_CASE("as many calls block at once as the options allow", "[blocking]") {
+  constexpr int calls = 6;
+  for (const unsigned helpers : {0U, 1U, 3U}) {
+    std::atomic<int> most{0}, now{0};
+    zsync::run(
+        [&] {
+          zsync::task_group group;
+          for (int i = 0; i < calls; ++i) {
+            group.spawn([&] {
+              zsync::blocking([&] {
+                const int inside = ++now;
+                for (int before = most; before < inside && !most.compare_exchange_weak(before, inside);) {
+                }
+                std::this_thread::sleep_for(2ms);
+                --now;
+              });
+            });
+          }
+          group.wait();
+        },
+        {.workers = 1, .helpers_max = helpers});
+    CHECK(most >= 1);
+    CHECK(most <= static_cast<int>(std::max(helpers, 1U)));
+  }
+}
+
+// More than the pool has unless told otherwise, and each ends only once all run.
+TEST_CASE("calls that wait for each other have a helper each, if the options say so", "[blocking]") {
+  constexpr unsigned calls = 70;
+  std::latch all{calls};
+  zsync::run(
+      [&] {
+        zsync::task_group group;
+        for (unsigned i = 0; i < calls; ++i)
+          group.spawn([&] { zsync::blocking([&] { all.arrive_and_wait(); }); });
+        group.wait();
+      },
+      {.workers = 1, .helpers_max = calls});
+  CHECK(all.try_wait());
 }
 
 TEST_CASE("a runtime that ends waits for the calls that run", "[blocking]") {

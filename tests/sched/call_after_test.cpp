@@ -50,6 +50,26 @@ TEST_CASE("a delayed call comes in a fiber of its own, and not too early", "[cal
   });
 }
 
+TEST_CASE("a delayed call may be for a point in time", "[call_after]") {
+  test::in_fiber(workers_and_policies, [] {
+    std::atomic<bool> called = false, early = false;
+    const auto when = zsync::clock::now() + 20ms;
+    auto t = zsync::call_at(when, [&] {
+      early = zsync::clock::now() < when;
+      called = true;
+    });
+    wait_for([&] { return called.load(); });
+    REQUIRE(called);
+    CHECK_FALSE(early);
+    CHECK_FALSE(t.cancel());
+  });
+  zsync::loop own;
+  bool called = false;
+  auto past = own.call_at(std::chrono::steady_clock::now() - 1h, [&] { called = true; });
+  own.run();
+  CHECK(called);
+}
+
 TEST_CASE("a cancelled call never comes, and its closure is gone at once", "[call_after]") {
   test::in_fiber(workers_and_policies, [] {
     const auto held = std::make_shared<int>(1);

@@ -65,6 +65,55 @@ bool ends_cancelled(const std::function<void()>& wait) {
 
 }  // namespace
 
+TEST_CASE("a fiber is cancelled while somebody joins it, by whoever has a canceller", "[cancel]") {
+  test::in_fiber(everything, [] {
+    zsync::fiber sleeper([] { this_fiber::sleep_for(1h); });
+    const zsync::canceller one = sleeper.get_canceller();
+    zsync::canceller other;
+    other.cancel();  // nobody
+    other = one;
+    auto joiner = zsync::spawn([&] {
+      try {
+        sleeper.join();
+      } catch (const zsync::cancelled&) {
+        return true;
+      }
+      return false;
+    });
+    this_fiber::yield();
+    std::thread([moved = std::move(other)] { moved.cancel(); }).join();
+    CHECK(joiner.join());
+    one.cancel();  // it has ended
+  });
+}
+
+TEST_CASE("a canceller outlives its fiber and its runtime, and then does nothing", "[cancel]") {
+  zsync::canceller late, of_detached, of_nothing = zsync::fiber<>().get_canceller();
+  std::atomic<bool> was_cancelled{false};
+  {
+    zsync::runtime own({.workers = 2});
+    zsync::fiber<int> ended = own.spawn([] { return 1; });
+    late = ended.get_canceller();
+    CHECK(ended.join() == 1);
+    auto detached = own.spawn([&] {
+      try {
+        this_fiber::sleep_for(1h);
+      } catch (const zsync::cancelled&) {
+        was_cancelled = true;
+        throw;
+      }
+    });
+    of_detached = detached.get_canceller();
+    detached.detach();
+    of_detached.cancel();
+    late.cancel();
+  }
+  CHECK(was_cancelled);
+  late.cancel();
+  of_detached.cancel();
+  of_nothing.cancel();
+}
+
 TEST_CASE("cancellation reaches a fiber in each of its waits", "[cancel]") {
   test::in_fiber(everything, [] {
     for (const named_wait& each : all_waits()) {

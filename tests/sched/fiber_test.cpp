@@ -426,6 +426,20 @@ TEST_CASE("stacks have the size asked for", "[fiber]") {
   });
 }
 
+TEST_CASE("a stack that is larger than any is refused, not made smaller", "[fiber]") {
+  const auto refused = [](const auto& f) {
+    try {
+      f();
+    } catch (const std::system_error& e) {
+      return e.code() == std::errc::invalid_argument;
+    }
+    return false;
+  };
+  const auto too_large = (std::size_t{1} << 30) + 1;
+  CHECK(refused([&] { zsync::runtime({.workers = 1, .stack_size = too_large}); }));
+  zsync::run([&] { CHECK(refused([&] { zsync::spawn({.stack_size = too_large}, [] {}).join(); })); });
+}
+
 TEST_CASE("errno belongs to the fiber", "[fiber]") {
   test::in_fiber({.pinned_only = true}, [] {
     const auto keeps = [](int value) {

@@ -71,10 +71,11 @@ class busy_pool {
   }
   void free_one() { blockers_.front().open(); }
 
-  helper_pool pool{"test"};
+  helper_pool pool{"test", many};
 
  private:
-  std::vector<blocker> blockers_{helper_pool::threads_max};
+  static constexpr std::size_t many = 64;
+  std::vector<blocker> blockers_{many};
 };
 
 }  // namespace
@@ -120,7 +121,7 @@ std::size_t threads_of_this_process() {
 TEST_CASE("jobs that are taken back leave nothing behind that would ask for more helpers", "[helper]") {
   if (!std::filesystem::exists("/proc/self/task")) return;
   const std::size_t before = threads_of_this_process();
-  helper_pool pool("test");
+  helper_pool pool("test", 64);
   int taken = 0;
   for (int i = 0; i < 500 && taken < 60; ++i) {
     job one;

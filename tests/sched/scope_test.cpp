@@ -290,6 +290,16 @@ TEST_CASE("timeout returns the result of what ends in time, and lets its excepti
   });
 }
 
+TEST_CASE("a timeout may be a point in time", "[scope]") {
+  test::in_fiber(everything, [] {
+    CHECK(zsync::timeout(zsync::clock::now() + 1h, [] { return 4; }) == 4);
+    CHECK(
+        says_scope(timed_out([] { zsync::timeout(zsync::clock::now() + 1ms, [] { this_fiber::park(); }); })));
+    CHECK(
+        says_scope(timed_out([] { zsync::timeout(zsync::clock::now() - 1s, [] { this_fiber::park(); }); })));
+  });
+}
+
 TEST_CASE("scopes that end in the wrong order end the program with a message", "[scope]") {
   const auto result = test::run_in_child([] {
     auto outer = std::make_unique<zsync::deadline_scope>(1h);

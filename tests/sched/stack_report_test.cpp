@@ -1,6 +1,7 @@
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/task_group.hpp>
 #include <zsync/sched/this_fiber.hpp>
+#include <zsync/sched/worker.hpp>
 
 #include "support/catch.hpp"
 #include "support/matrix.hpp"
@@ -9,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <numeric>
 #include <thread>
 
@@ -70,6 +72,26 @@ TEST_CASE("the report says for each place how much of their stacks its fibers to
     CHECK(report[2].touched_max < 100 * kib);
     CHECK(report[1].fibers + report[2].fibers == 51);
   });
+}
+
+namespace {
+
+// Two places that are inlined nowhere; what they call may be the same function.
+using site = const void*;
+[[gnu::noinline]] site one_place(const std::function<site()>& f) {
+  const site found = zsync::run(f, {.workers = 1});
+  return found;
+}
+[[gnu::noinline]] site another_place(const std::function<site()>& f) {
+  const site found = zsync::run(f, {.workers = 1});
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("what run() runs is said to be spawned where run() was called", "[stack]") {
+  const std::function<site()> asks = [] { return zsync::detail::current_fiber()->spawned_at; };
+  CHECK(one_place(asks) != another_place(asks));
 }
 
 TEST_CASE("a measured fiber that is stolen keeps what its stack holds", "[stack]") {
