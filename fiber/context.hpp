@@ -1,5 +1,5 @@
 // The bare switch of Boost.Context. What else a switch has to carry (exception state, errno, what the
-// memory checkers want) is the worker's business: see switch_to() in sched/worker.cpp.
+// memory checkers want) is the worker's business: see switch_to() in sched/worker_switch.cpp.
 #pragma once
 
 #include <zsync/fiber/float_control.hpp>

@@ -2,6 +2,7 @@
 
 #include <zsync/sched/scheduler.hpp>
 
+#include <mutex>
 #include <new>
 
 namespace zsync::detail {

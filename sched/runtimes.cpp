@@ -2,7 +2,6 @@
 
 #include <zsync/sched/simulator.hpp>
 
-#include <algorithm>
 #include <mutex>
 #include <vector>
 

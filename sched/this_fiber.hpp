@@ -1,4 +1,5 @@
-// What a fiber does with itself. Everything here works on plain threads too, with a thread's meaning.
+// What a fiber does with itself. All but park(), its like and get_waker() works on plain threads too, with a
+// thread's meaning.
 #pragma once
 
 #include <zsync/sched/fiber.hpp>
@@ -71,7 +72,8 @@ void sleep_until(std::chrono::time_point<Clock, Duration> tp) {
 }
 
 // Waits for waker::wake(). A wake that came since the last park() ends it at once, so none is lost; any
-// number of them count as one. A cancellation point. Fibers only.
+// number of them count as one. A cancellation point. Throws std::system_error(operation_not_permitted) on a
+// plain thread, which has no waker: zsync::event and binary_semaphore serve both.
 void park();
 
 // False: not woken by then.

@@ -29,7 +29,9 @@ struct timer_node {
   [[nodiscard]] bool queued() const noexcept { return place != unqueued; }
 
   callback expired;
-  std::uint32_t place = unqueued;  // index in its heap, and in the highest bit which; kept by the queue
+  // Index in its heap, and in the highest bit which; or `unqueued`; or that it stands in the list. Kept by
+  // the queue.
+  std::uint32_t place = unqueued;
 
   // While it stands in the list; kept by the queue.
   timer_node* next_in_list;
