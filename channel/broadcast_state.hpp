@@ -7,6 +7,7 @@
 
 #include <zsync/channel/queue_wait.hpp>
 #include <zsync/channel/status.hpp>
+#include <zsync/channel/turns.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -134,15 +135,18 @@ class broadcast_state {
   // Leaves the message that was overwritten in its place. False: closed, and the message is still there.
   bool publish(cell& message) {
     wake_chain woken;
+    bool turn = false;
     {
       const spin_guard guard(lock_);
       if (closed_.load(std::memory_order_relaxed)) return false;
       std::swap(cells_[sent_ % cells_.size()],
                 message);  // the old one ends after the lock, with the caller's
-      ++sent_;
+      turn = ++sent_ % turn_every == 0;
       claim_all(receivers_, woken);
     }
     woken.schedule();
+    if (turn) [[unlikely]]
+      give_way_to_others();
     return true;
   }
 
@@ -201,14 +205,20 @@ class broadcast_reader {
     std::optional<T> out;
     for (;;) {
       const auto status = state_->try_receive(position_, lost_, [&](const T& m) { out.emplace(m); });
-      if (status != channel_status::empty) return out;
+      if (status != channel_status::empty) {
+        give_turn(status);
+        return out;
+      }
       (void)state_->wait(position_, deadline::never());
     }
   }
   channel_status receive(T& into, deadline until) {
     for (;;) {
       const channel_status status = try_receive(into);
-      if (status != channel_status::empty) return status;
+      if (status != channel_status::empty) {
+        give_turn(status);
+        return status;
+      }
       if (!state_->wait(position_, until)) return channel_status::timeout;
     }
   }
@@ -228,6 +238,10 @@ class broadcast_reader {
   [[nodiscard]] std::uint64_t lost() const noexcept { return lost_; }
 
  private:
+  void give_turn(channel_status status) const {
+    if (status == channel_status::closed || position_ % turn_every == 0) give_way_to_others();
+  }
+
   broadcast_state<T>* state_;
   std::uint64_t position_;
   std::uint64_t lost_ = 0;

@@ -16,6 +16,7 @@
 #include <zsync/channel/channel_figures.hpp>
 #include <zsync/channel/message_buffer.hpp>
 #include <zsync/channel/status.hpp>
+#include <zsync/channel/turns.hpp>
 #include <zsync/channel/wake_chain.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/spinlock.hpp>
@@ -92,9 +93,13 @@ class channel_state : public channel_figures {
   // success, timeout or closed. Throws what the wait throws as well.
   channel_status send(T& message, deadline until = deadline::never()) {
     locked guard(lock_);
+    const bool turn = sends_.is_long();
     const channel_status status = send_locked(message, guard);
-    if (status != channel_status::full) [[likely]]
+    if (status != channel_status::full) [[likely]] {
+      if (turn) [[unlikely]]
+        give_turn(guard);
       return status;
+    }
     guard.release();
     return wait_to_send(message, until);
   }
@@ -102,12 +107,15 @@ class channel_state : public channel_figures {
   // success, timeout or closed.
   channel_status receive(receive_slot<T>& to, deadline until = deadline::never()) {
     locked guard(lock_);
+    const bool turn = receives_.is_long();
     if (!buffer_.empty()) [[likely]] {
       take_front(to, guard);
+      if (turn) [[unlikely]]
+        give_turn(guard);
       return channel_status::success;
     }
     guard.release();
-    return wait_to_receive(to, until);
+    return wait_to_receive(to, until, turn);
   }
 
   // Everyone who waits is woken. What is in the buffer can still be received.
@@ -222,6 +230,7 @@ class channel_state : public channel_figures {
   // Out of the way of a message that finds its place at once. The lock is held at the call, and not at the
   // return; the channel is full.
   [[gnu::noinline]] channel_status wait_to_send(T& message, deadline until) {
+    sends_.end();
     for (locked guard(lock_, std::adopt_lock);;) {
       send_slot<T> offer{&message};
       if (wait_in(senders_, guard, wait_kind::channel_send, &offer, until) == wake_cause::timed_out) {
@@ -236,11 +245,15 @@ class channel_state : public channel_figures {
     }
   }
 
-  // Likewise; the buffer is empty.
-  [[gnu::noinline]] channel_status wait_to_receive(receive_slot<T>& to, deadline until) {
+  // Likewise; the buffer is empty. `turn`: should it not have to wait.
+  [[gnu::noinline]] channel_status wait_to_receive(receive_slot<T>& to, deadline until, bool turn) {
     for (locked guard(lock_, std::adopt_lock);; guard.lock()) {
-      if (const channel_status status = receive_locked(to, guard); status != channel_status::empty)
+      if (const channel_status status = receive_locked(to, guard); status != channel_status::empty) {
+        if (turn) give_turn(guard);
         return status;
+      }
+      receives_.end();
+      turn = false;
       to.result = handover::retry;
       if (wait_in(receivers_, guard, wait_kind::channel_receive, &to, until) == wake_cause::timed_out) {
         return channel_status::timeout;
@@ -249,6 +262,11 @@ class channel_state : public channel_figures {
         return channel_status::success;
       if (to.result == handover::closed) return channel_status::closed;
     }
+  }
+
+  [[gnu::noinline]] static void give_turn(locked& guard) noexcept {
+    if (guard.owns_lock()) guard.unlock();
+    give_way_to_others();
   }
 
   // The receiver `to` is claimed: whatever happens here, it has to be scheduled.
@@ -401,6 +419,8 @@ class channel_state : public channel_figures {
   wait_queue senders_;
   wait_queue receivers_;
   buffer buffer_;
+  streak sends_;
+  streak receives_;
   const channel_life life_;
 
   std::atomic<std::size_t> sender_count_{1};

@@ -34,7 +34,12 @@ class condition_queue {
   cv_status wait_until(deadline until, Unlock unlock, Relock relock) {
     wait w(wait_kind::condition, this, wait::cancellable);
     waiter me(w);
-    if (!enqueue(w, me)) w.throw_unless_notified();
+    if (!enqueue(w, me)) {  // cancelled: others have a turn, for which the lock must be free
+      unlock();
+      give_way_to_others();
+      relock();
+      throw cancelled{};
+    }
     try {
       unlock();
     } catch (...) {  // that it was not locked, for one

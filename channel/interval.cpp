@@ -12,12 +12,8 @@ interval::interval(clock::duration period, missed_tick policy) : period_(period)
 
 clock::time_point interval::tick() {
   const clock::time_point due = due_;
-  clock::time_point now = clock::now();
-  if (now < due) {
-    this_fiber::sleep_until(due);
-    now = clock::now();
-  }
-  due_ = after_tick(now);
+  this_fiber::sleep_until(due);  // also if it has passed: that gives a turn, and is a cancellation point
+  due_ = after_tick(clock::now());
   return due;
 }
 

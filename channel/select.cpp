@@ -1,5 +1,6 @@
 #include <zsync/channel/select.hpp>
 
+#include <zsync/channel/turns.hpp>
 #include <zsync/channel/wait_details.hpp>
 #include <zsync/sched/worker.hpp>
 
@@ -9,34 +10,30 @@ namespace zsync::detail {
 
 namespace {
 
-// Where to begin, so that of several cases that are always ready each has its turn.
-std::size_t random_below(std::size_t n) noexcept {
+std::uint32_t random_number() noexcept {
   worker* const here = current_worker();
-  const std::uint64_t random =
-      here != nullptr ? here->random()
-                      : static_cast<std::uint32_t>(clock::now().time_since_epoch().count() * 2654435761);
-  return static_cast<std::size_t>((random * n) >> 32);
+  return here != nullptr
+             ? here->random()
+             : static_cast<std::uint32_t>(
+                   static_cast<std::uint64_t>(clock::now().time_since_epoch().count()) * 2654435761);
 }
 
 }  // namespace
 
 class selection {
  public:
-  explicit selection(std::span<select_case* const> cases) noexcept
-      : cases_(cases), start_(random_below(cases.size())) {
-    for (std::size_t i = 0; i < cases.size(); ++i) {
-      if (cases[i]->part == select_case::role::fallback) fallback_ = i;
-      if (cases[i]->part != select_case::role::timer || cases[i]->until >= until_) continue;
-      until_ = cases[i]->until;
-      timer_ = i;
-    }
-  }
+  explicit selection(std::span<select_case* const> cases) noexcept : selection(cases, random_number()) {}
 
   std::size_t run() {
     for (;;) {
-      if (const std::size_t fired = attempt_all(); fired != none) return fired;
-      if (fallback_ != none) return fallback_;
-      if (const std::size_t fired = wait_for_one(); fired != none) return fired;
+      std::size_t fired = attempt_all();
+      if (fired == none) fired = fallback_;
+      if (fired != none) {
+        if (turn_) [[unlikely]]
+          give_way_to_others();
+        return fired;
+      }
+      if (fired = wait_for_one(); fired != none) return fired;
     }
   }
 
@@ -52,6 +49,19 @@ class selection {
 
  private:
   static constexpr std::size_t none = ~std::size_t{0};
+
+  // Begins anywhere, so that of several cases that are always ready each has its turn.
+  selection(std::span<select_case* const> cases, std::uint64_t random) noexcept
+      : cases_(cases),
+        start_(static_cast<std::size_t>((random * cases.size()) >> 32)),
+        turn_(random % turn_every == 0) {
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      if (cases[i]->part == select_case::role::fallback) fallback_ = i;
+      if (cases[i]->part != select_case::role::timer || cases[i]->until >= until_) continue;
+      until_ = cases[i]->until;
+      timer_ = i;
+    }
+  }
 
   [[nodiscard]] std::size_t at(std::size_t nth) const noexcept {
     const std::size_t i = start_ + nth;
@@ -111,6 +121,7 @@ class selection {
 
   const std::span<select_case* const> cases_;
   const std::size_t start_;
+  const bool turn_;  // for others, if it does not have to wait
   deadline until_;
   std::size_t timer_ = none;
   std::size_t fallback_ = none;

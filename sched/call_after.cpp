@@ -1,6 +1,7 @@
 #include <zsync/sched/call_after.hpp>
 
 #include <zsync/sched/delayed_calls.hpp>
+#include <zsync/sched/fork.hpp>
 #include <zsync/sched/scheduler.hpp>
 
 #include <cstdio>
@@ -10,6 +11,7 @@
 namespace zsync::detail {
 
 void delayed_call::start(task& call, spawn_site site) {
+  check_not_forked();
   worker* const here = current_worker();
   const bool ours = here != nullptr && (site.where == nullptr || &here->owner() == site.where);
   if (!ours && site.where == nullptr) {

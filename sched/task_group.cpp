@@ -99,8 +99,7 @@ detail::wake_cause task_group::wait_empty(std::uint32_t accepts) {
     detail::checker::acquire(&size_);
     return detail::wake_cause::notified;
   }
-  if (const auto* const child = dynamic_cast<const detail::group_task*>(detail::current_fiber());
-      child != nullptr && child->is_of(*this)) {
+  if (const detail::fiber_control* const me = detail::current_fiber(); me != nullptr && me->group() == this) {
     detail::misuse("a task group is waited for by one of its children");
   }
   detail::wait end(detail::wait_kind::group, this, accepts);

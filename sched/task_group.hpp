@@ -22,8 +22,6 @@ class group_task : public task {
  public:
   explicit group_task(task_group& group) noexcept : group_(group) {}
 
-  [[nodiscard]] bool is_of(const task_group& group) const noexcept { return &group_ == &group; }
-
   [[nodiscard]] const void* group() const noexcept final { return &group_; }
 
   group_task* previous = nullptr;  // the group's lock guards both

@@ -62,6 +62,7 @@ namespace this_fiber {
 
 void detail_::sleep(deadline until) {
   using detail::wait;
+  if (until.has_passed()) return sleep_for_nothing();
   wait nap(detail::wait_kind::sleep, nullptr, wait::cancellable);
   if (!nap.open()) nap.throw_unless_notified();
   nap.suspend(until);

@@ -4,6 +4,7 @@
 
 #include <zsync/channel/channel.hpp>
 #include <zsync/channel/condition_variable.hpp>
+#include <zsync/channel/condition_variable_any.hpp>
 #include <zsync/channel/event.hpp>
 #include <zsync/channel/future.hpp>
 #include <zsync/channel/mutex.hpp>
@@ -42,6 +43,30 @@ TEST_CASE("a cancelled fiber that goes on waiting for others leaves turns to oth
             std::unique_lock hold(lock);
             never.wait(hold);
           });
+        },
+        options);
+  });
+}
+
+TEST_CASE("who is cancelled gives its turn with the lock of a condition released", "[cancel]") {
+  test::matrix({.workers = false, .backends = false}, [](const zsync::runtime_options& options) {
+    zsync::run(
+        [] {
+          std::mutex of_threads;  // who waits for it holds up its worker, and everybody on it
+          zsync::condition_variable_any never;
+          bool had_it = false;
+          zsync::fiber other([&] {
+            const std::lock_guard hold(of_threads);
+            had_it = true;
+          });
+          zsync::fiber waits([&] {
+            std::unique_lock hold(of_threads);
+            never.wait(hold);
+          });
+          waits.cancel();
+          CHECK_THROWS_AS(waits.join(), zsync::cancelled);
+          other.join();
+          CHECK(had_it);
         },
         options);
   });

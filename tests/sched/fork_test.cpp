@@ -1,3 +1,4 @@
+#include <zsync/sched/call_after.hpp>
 #include <zsync/sched/loop.hpp>
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/this_fiber.hpp>
@@ -63,9 +64,13 @@ test::child_result forks_in_a_fiber(const zsync::runtime_options& options,
 
 TEST_CASE("in a forked child whatever needs the runtime ends it with a clear message", "[fork]") {
   const std::function<void()> calls[] = {
-      [] { zsync::this_fiber::yield(); }, [] { zsync::this_fiber::sleep_for(1ms); },
-      [] { zsync::this_fiber::park(); },  [] { zsync::spawn([] {}).detach(); },
-      [] { zsync::run([] {}); },          [] { zsync::loop own; },
+      [] { zsync::this_fiber::yield(); },
+      [] { zsync::this_fiber::sleep_for(1ms); },
+      [] { zsync::this_fiber::park(); },
+      [] { zsync::spawn([] {}).detach(); },
+      [] { zsync::run([] {}); },
+      [] { zsync::loop own; },
+      [] { zsync::call_after(1ms, [] {}).detach(); },
   };
   test::matrix({.backends = false, .policies = true}, [&](const zsync::runtime_options& options) {
     for (const auto& call : calls) {

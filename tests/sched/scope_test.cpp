@@ -260,6 +260,7 @@ TEST_CASE("a sleep for no time at all obeys a scope that has expired, as any wai
     CHECK(says_scope(timed_out([] { this_fiber::sleep_for(0s); })));
     CHECK(says_scope(timed_out([] { this_fiber::sleep_for(-1h); })));
     CHECK(says_scope(timed_out([] { this_fiber::sleep_until(zsync::clock::now()); })));
+    CHECK(says_scope(timed_out([] { this_fiber::sleep_until(zsync::clock::now() - 1h); })));
     this_fiber::yield();  // no wait
   };
   test::in_fiber(everything, obeys);

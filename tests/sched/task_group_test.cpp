@@ -1,5 +1,6 @@
 #include <zsync/sched/task_group.hpp>
 
+#include "sched/without_rtti.hpp"
 #include "support/in_fiber.hpp"
 
 #include <zsync/sched/runtime.hpp>
@@ -269,4 +270,9 @@ TEST_CASE("a group outside any runtime cannot spawn, and says so", "[group]") {
   CHECK_THROWS_AS(group.spawn([] {}), std::system_error);
   CHECK(group.size() == 0);
   group.wait();
+}
+
+TEST_CASE("groups work for users who build without type information", "[group]") {
+  test::in_fiber(test::axes{.workers = false, .backends = false},
+                 [] { CHECK(without_rtti::children_of_groups() == 2); });
 }

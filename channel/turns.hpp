@@ -1,0 +1,24 @@
+// Turns for others. A fiber whose operations never have to wait would keep its worker for itself, and neither
+// timers nor I/O of that worker would come: so once in a while one that has succeeded lets all who are ready
+// run before it returns. What is called try_... never does, nor does a lock: its holder should go on.
+#pragma once
+
+#include <cstdint>
+
+namespace zsync::detail {
+
+// Successes without a wait. A message takes some 10 ns, so that this is within a few microseconds.
+inline constexpr std::uint32_t turn_every = 256;
+
+// Counts those of one end of a channel; guarded by its lock.
+class streak {
+ public:
+  // True: the caller should give a turn, with the lock released.
+  [[nodiscard]] bool is_long() noexcept { return ++successes_ % turn_every == 0; }
+  void end() noexcept { successes_ = 0; }  // somebody waits
+
+ private:
+  std::uint32_t successes_ = 0;
+};
+
+}  // namespace zsync::detail
