@@ -4,7 +4,8 @@
 //
 // As in libc: a descriptor that is non-blocking by its owner's choice, or a call with MSG_DONTWAIT, does not
 // wait; SO_RCVTIMEO and SO_SNDTIMEO hold; writes to a blocking descriptor go on until all is written;
-// MSG_PEEK waits, MSG_WAITALL goes on, on streams (of recvmsg() until control data come). Different: never
+// MSG_PEEK waits, MSG_WAITALL goes on, on streams (of recvmsg() until control data come). Files are written
+// by one call, on the worker. SO_RCVLOWAT holds where io/interpose sees that it is set. Different: never
 // EINTR, never SIGPIPE; ECANCELED in a cancelled fiber, ETIMEDOUT once a deadline scope has expired, ENOMEM
 // for want of memory, which is a bad_alloc elsewhere. Signal masks are threads', so that of ppoll() and
 // pselect() is left as it is.

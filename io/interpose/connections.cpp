@@ -133,7 +133,10 @@ ZSYNC_REPLACES void closefrom(int first) noexcept {
 }
 
 ZSYNC_REPLACES int fclose(FILE* file) {
-  return instead_of_those_who_wait(::fileno(file), [&] { return real_fclose(file); });
+  const int error = errno;
+  const int fd = ::fileno(file);  // which some have not, and say so by errno
+  errno = error;
+  return instead_of_those_who_wait(fd, [&] { return real_fclose(file); });
 }
 
 ZSYNC_REPLACES int _IO_fclose(FILE* file) { return ::fclose(file); }

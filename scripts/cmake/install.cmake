@@ -50,8 +50,10 @@ install(FILES ${PROJECT_BINARY_DIR}/zsync.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}
 configure_file(${CMAKE_CURRENT_LIST_DIR}/zsync-sim.pc.in ${PROJECT_BINARY_DIR}/zsync-sim.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/zsync-sim.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 if(TARGET zsync-interpose)
-  configure_file(${CMAKE_CURRENT_LIST_DIR}/zsync-interpose.pc.in ${PROJECT_BINARY_DIR}/zsync-interpose.pc @ONLY)
-  install(FILES ${PROJECT_BINARY_DIR}/zsync-interpose.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  foreach(module IN ITEMS zsync-interpose zsync-preloadable)
+    configure_file(${CMAKE_CURRENT_LIST_DIR}/${module}.pc.in ${PROJECT_BINARY_DIR}/${module}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${module}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  endforeach()
 endif()
 
 # For gdb, to be sourced; and for the shared library where gdb finds it, which is by the library's path on the machine

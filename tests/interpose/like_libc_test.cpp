@@ -514,6 +514,13 @@ TEST_CASE("children and numbers: errors as in libc", "[interpose]") {
                    t(::fcntl(1, 9999));
                    t(::flock(1'000'000, LOCK_EX));
                    t(::flock(1, 77));
+                   char* text = nullptr;
+                   std::size_t size = 0;
+                   std::FILE* const memory = ::open_memstream(&text, &size);
+                   errno = 0;
+                   t(std::fclose(memory));
+                   t(errno);
+                   std::free(text);
                  }});
   same_as_libc(all);
 }
