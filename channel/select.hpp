@@ -67,7 +67,8 @@ template <class Rep, class Period, class F>
   return detail::after_case<F>(deadline::after(wait), std::move(handler));
 }
 
-// Fires at once if nothing else can go on.
+// Fires at once if nothing else can go on, so beside it after() never does. A loop around it does not wait:
+// it has others run once in a while, and is not cancelled, but keeps a processor busy.
 template <class F>
 [[nodiscard]] auto otherwise(F handler) {
   return detail::otherwise_case<F>(std::move(handler));

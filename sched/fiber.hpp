@@ -7,6 +7,8 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
+#include <functional>
+#include <iosfwd>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -22,6 +24,10 @@ class fiber_id {
   constexpr explicit fiber_id(std::uint64_t value) noexcept : value_(value) {}
   [[nodiscard]] constexpr std::uint64_t value() const noexcept { return value_; }
   friend constexpr auto operator<=>(fiber_id, fiber_id) = default;
+  template <class Char, class Traits>
+  friend std::basic_ostream<Char, Traits>& operator<<(std::basic_ostream<Char, Traits>& out, fiber_id id) {
+    return out << id.value();
+  }
 
  private:
   std::uint64_t value_ = 0;
@@ -105,12 +111,12 @@ class fiber {
   // that cannot be met.
   template <class F, class... Args>
   requires(!std::is_same_v<std::remove_cvref_t<F>, fiber> && detail::is_callable_not_options<F>)
-      [[gnu::always_inline]] inline explicit fiber(F&& f, Args&&... args)
+      [[nodiscard, gnu::always_inline]] inline explicit fiber(F&& f, Args&&... args)
       : fiber(detail::spawn_site{nullptr, detail::code_address()}, spawn_options{}, std::forward<F>(f),
               std::forward<Args>(args)...) {}
 
   template <class F, class... Args>
-  [[gnu::always_inline]] inline explicit fiber(const spawn_options& options, F&& f, Args&&... args)
+  [[nodiscard, gnu::always_inline]] inline explicit fiber(const spawn_options& options, F&& f, Args&&... args)
       : fiber(detail::spawn_site{nullptr, detail::code_address()}, options, std::forward<F>(f),
               std::forward<Args>(args)...) {}
 
@@ -173,8 +179,21 @@ class fiber {
  private:
   template <class F, class... Args>
   fiber(detail::spawn_site site, const spawn_options& options, F&& f, Args&&... args)
-      : task_(detail::make_task(std::forward<F>(f), std::forward<Args>(args)...)) {
+      : task_(make(std::forward<F>(f), std::forward<Args>(args)...)) {
     detail::launch(*task_, options, site);
+  }
+
+  // A fiber<> drops what its function returns, as std::thread does.
+  template <class F, class... Args>
+  static detail::task_of<T>* make(F&& f, Args&&... args) {
+    if constexpr (std::is_void_v<T> && !std::is_void_v<detail::spawn_result<F, Args...>>) {
+      const auto drop = [](std::decay_t<F>&& call, std::decay_t<Args>&&... with) {
+        static_cast<void>(std::invoke(std::move(call), std::move(with)...));
+      };
+      return detail::make_task(drop, std::forward<F>(f), std::forward<Args>(args)...);
+    } else {
+      return detail::make_task(std::forward<F>(f), std::forward<Args>(args)...);
+    }
   }
 
   bool wait_done(deadline until) {

@@ -3,7 +3,10 @@
 
 #include <zsync/fiber/control.hpp>
 
+#include <concepts>
 #include <cstddef>
+#include <functional>
+#include <type_traits>
 #include <utility>
 
 namespace zsync {
@@ -22,22 +25,29 @@ void destroy_locals(local_table* table) noexcept;
 
 }  // namespace detail
 
-// A variable of which each fiber has its own, made when that fiber first uses it, from the initial value
-// given here, and destroyed when that fiber ends, the youngest first. On a plain thread the thread has one.
-// The fiber_local itself must outlive its users; a static one does. It may be used from any thread.
+// A variable of which each fiber has its own, made when that fiber first uses it, a copy of the initial value
+// given here or what the function given here returns, and destroyed when that fiber ends, the youngest first.
+// On a plain thread the thread has one. The fiber_local itself must outlive its users; a static one does. It
+// may be used from any thread.
 template <class T>
 class fiber_local {
  public:
-  fiber_local() = default;
-  explicit fiber_local(T initial) : initial_(std::move(initial)) {}
+  fiber_local() requires(std::default_initializable<T>) : make_([] { return T(); }) {}
+  explicit fiber_local(T initial) requires(std::copy_constructible<T>)
+      : make_([copied = std::move(initial)] { return copied; }) {}
+  // What make() returns: for what cannot be copied, or differs from fiber to fiber. It is called by the
+  // fiber, by several at a time.
+  template <class F>
+  requires(!std::convertible_to<F, T> && std::is_invocable_r_v<T, F&>) explicit fiber_local(F make)
+      : make_(std::move(make)) {}
   fiber_local(const fiber_local&) = delete;
   fiber_local& operator=(const fiber_local&) = delete;
 
-  // Throws what copying the initial value throws, and std::bad_alloc.
+  // Throws what making the value throws, and std::bad_alloc.
   T& operator*() const {
     if (detail::local_value* const found = detail::find_local(this))
       return static_cast<holder*>(found)->value;
-    auto* const fresh = new holder(initial_);
+    auto* const fresh = new holder(make_);
     fresh->key = this;
     fresh->destroy = [](detail::local_value& v) noexcept { delete static_cast<holder*>(&v); };
     detail::add_local(*fresh);
@@ -47,11 +57,11 @@ class fiber_local {
 
  private:
   struct holder : detail::local_value {
-    explicit holder(const T& initial) : value(initial) {}
+    explicit holder(const std::function<T()>& make) : value(make()) {}
     T value;
   };
 
-  T initial_{};
+  const std::function<T()> make_;
 };
 
 }  // namespace zsync

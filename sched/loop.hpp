@@ -14,8 +14,9 @@ namespace zsync {
 // destructor if fibers are left - belongs to one thread, the first that does, as do native_handle() and
 // next_deadline(). stop() and what comes from executor (spawn(), post(), call_after(), stats(), dump() and so
 // on) may be called from any. What fibers do happens while it is driven only, so that thread must not wait
-// for a fiber of its own loop otherwise: a join() there would last for ever. Ask a handle's join_for()
-// between two polls instead.
+// for a fiber of its own loop otherwise: a join() there, or the destructor of a handle whose fiber has not
+// ended, would last for ever. Ask a handle's join_for() between two polls, and declare handles before the
+// loop, whose destructor ends all fibers; or post() them.
 class loop : public detail::executor {
  public:
   // `workers` is taken as 1. Throws std::system_error as runtime does; so does whatever drives it first, if

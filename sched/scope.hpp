@@ -12,7 +12,9 @@ namespace zsync {
 // Every wait of the calling fiber or thread, while this object lives, ends at its deadline at the latest,
 // with std::system_error(error::deadline_expired), which compares equal to std::errc::timed_out. Scopes nest,
 // and the tightest wins. A local variable: it must die where it was made, the innermost first. A call that
-// fails for a deadline of its own has another code, and expired() tells which of nested scopes it was.
+// fails for a deadline of its own has another code, and expired() tells which of nested scopes it was. Fibers
+// that are spawned within are not bound by it, and destructors that wait (of a fiber, a task_group, a future
+// of async()) outlast it, as does a call in blocking() that has begun.
 class deadline_scope {
  public:
   template <class Rep, class Period>

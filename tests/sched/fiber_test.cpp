@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <numeric>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -53,6 +54,32 @@ TEST_CASE("a fiber's result arrives at its join", "[fiber]") {
     zsync::spawn([&ran] { ran = true; }).join();
     CHECK(ran);
   });
+}
+
+TEST_CASE("a fiber of no result drops what its function returns", "[fiber]") {
+  test::in_fiber(everything, [] {
+    struct counter {
+      int add(int n) { return count += n; }
+      int count = 0;
+    } counted;
+    std::vector<zsync::fiber<>> all;
+    all.emplace_back(&counter::add, &counted, 3);
+    all.emplace_back(
+        [last = std::make_unique<int>(4)](counter* c) { return std::make_unique<int>(c->add(*last)); },
+        &counted);
+    for (auto& each : all) {
+      each.join();
+    }
+    CHECK(counted.count == 7);
+    zsync::fiber<> throws([]() -> int { throw std::runtime_error("told"); });
+    CHECK_THROWS_AS(throws.join(), std::runtime_error);
+  });
+}
+
+TEST_CASE("an id can be written", "[fiber]") {
+  std::ostringstream out;
+  out << zsync::fiber_id{17} << ' ' << zsync::fiber_id{};
+  CHECK(out.str() == "17 0");
 }
 
 TEST_CASE("results may be references, move-only, or const", "[fiber]") {
