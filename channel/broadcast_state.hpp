@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,8 +27,10 @@ template <class T>
 class broadcast_state {
   static_assert(std::is_copy_constructible_v<T>, "every receiver gets a copy");
 
-  // Held so that it can be had under the lock without T's constructors, which may be slow, or throw.
-  static constexpr bool held_directly = std::is_trivially_copyable_v<T> && sizeof(T) <= 64;
+  // Held so that it can be had under the lock without T's constructors, which may be slow, or throw. A T with
+  // a const member is trivially copyable, and yet cannot take another's place.
+  static constexpr bool held_directly =
+      std::is_trivially_copyable_v<T> && std::copyable<T> && sizeof(T) <= 64;
   using cell = std::conditional_t<held_directly, std::optional<T>, std::shared_ptr<const T>>;
 
  public:

@@ -113,6 +113,36 @@ TEST_CASE("a message that is refused because of a close in between is given back
   CHECK_FALSE(watched.has_changed());
 }
 
+// It can be copied as bytes, and not be assigned to.
+struct reading {
+  const int id;
+  double value;
+};
+
+TEST_CASE("messages that cannot be assigned to are broadcast and watched all the same",
+          "[broadcast][watch]") {
+  over_workers([] {
+    auto [tx, rx] = broadcast<reading>(2);
+    for (int i = 1; i <= 3; ++i) CHECK(tx.send(reading{i, 0.5}));
+    const reading fourth{4, 0.5};
+    CHECK(tx.send(fourth));
+    CHECK(rx.recv()->id == 3);
+    std::optional<reading> got;
+    CHECK(select(on_recv(rx, [&](std::optional<reading> m) {
+            if (m) got.emplace(*m);
+          })) == 0);
+    REQUIRE(got);
+    CHECK(got->id == 4);
+    CHECK(rx.lost() == 2);
+
+    auto [setter, watched] = watch(reading{1, 0.5});
+    CHECK(watched.recv()->id == 1);
+    CHECK(setter.send(reading{2, 1.5}));
+    CHECK(watched.get().value == 1.5);
+    CHECK(setter.get().id == 2);
+  });
+}
+
 TEST_CASE("what a receiver gets and what it lost add up to what was sent", "[broadcast]") {
   over_workers([] {
     auto ends = broadcast<std::uint64_t>(8);
