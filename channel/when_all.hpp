@@ -5,9 +5,11 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -19,6 +21,12 @@ namespace detail {
 // As an element of a tuple: what void has none of.
 template <class T>
 using result_element = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+// As what an optional, a variant or a vector holds: a reference is none of that either.
+template <class T>
+using held_element =
+    std::conditional_t<std::is_reference_v<T>, std::reference_wrapper<std::remove_reference_t<T>>,
+                       result_element<T>>;
 
 template <class T>
 result_element<T> take_result(future<T>& from) {
@@ -77,12 +85,12 @@ void all_collected(Collected& all) {
 
 }  // namespace detail
 
-// The results of all, in order; std::monostate for void. The first exception ends it, whatever the others do.
-// Of none at all it is ready at once.
+// The results of all, in order, references as such; std::monostate for void. The first exception ends it,
+// whatever the others do. Of none at all it is ready at once.
 template <class... Ts>
 [[nodiscard]] auto when_all(future<Ts>... futures) -> future<std::tuple<detail::result_element<Ts>...>> {
   // Results need not be default-constructible, so they are gathered as optionals and unpacked at the end.
-  using gathered = std::tuple<std::optional<detail::result_element<Ts>>...>;
+  using gathered = std::tuple<std::optional<detail::held_element<Ts>>...>;
   auto all = std::make_shared<detail::all_results<gathered>>(sizeof...(Ts) + 1, gathered{});
   auto done = all->get_future();
   [&]<std::size_t... I>(std::index_sequence<I...>) {
@@ -100,10 +108,11 @@ template <class... Ts>
   });
 }
 
-// Likewise, of any number. For future<void> a future<void>.
+// Likewise, of any number: a future<std::vector<T>>; for future<T&> one of std::reference_wrapper<T>, and for
+// future<void> a future<void>.
 template <class T>
 [[nodiscard]] auto when_all(std::vector<future<T>> futures) {
-  using gathered = std::vector<std::optional<detail::result_element<T>>>;
+  using gathered = std::vector<std::optional<detail::held_element<T>>>;
   auto all = std::make_shared<detail::all_results<gathered>>(futures.size() + 1, gathered(futures.size()));
   auto done = all->get_future();
   for (std::size_t i = 0; i < futures.size(); ++i) {
@@ -113,7 +122,7 @@ template <class T>
   detail::all_collected(*all);
   return done.then([](gathered&& places) {
     if constexpr (!std::is_void_v<T>) {
-      std::vector<T> values;
+      std::vector<detail::held_element<T>> values;
       values.reserve(places.size());
       for (auto& place : places) values.push_back(std::move(*place));
       return values;

@@ -26,7 +26,7 @@ template <class First, class... Rest>
 struct any_of {
   static constexpr bool all_same = (std::is_same_v<First, Rest> && ...);
   using value = std::conditional_t<all_same, result_element<First>,
-                                   std::variant<result_element<First>, result_element<Rest>...>>;
+                                   std::variant<held_element<First>, held_element<Rest>...>>;
 };
 
 // The first to come sets the result; the others end unheard.
@@ -48,7 +48,8 @@ state_ref<future_state<Result>> new_state() {
 }  // namespace detail
 
 // The result of the first that is ready, be it an exception. The others go on; their results are dropped. If
-// the types differ, `value` is a std::variant that holds alternative `index`. Of none: does not compile.
+// the types differ, `value` is a std::variant that holds alternative `index`, a reference as a
+// std::reference_wrapper. Of none: does not compile.
 template <class... Ts>
 requires(sizeof...(Ts) > 0) [[nodiscard]] auto when_any(future<Ts>... futures)
     -> future<when_any_result<typename detail::any_of<Ts...>::value>> {

@@ -6,6 +6,7 @@
 #include <zsync/sched/scope.hpp>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 
@@ -281,6 +282,44 @@ TEST_CASE("when_all gathers the results of all, or the first exception", "[futur
     std::vector<future<void>> voids;
     voids.push_back(async([] {}));
     when_all(std::move(voids)).get();
+  });
+}
+
+TEST_CASE("references are gathered as references, and the first of them is one", "[future]") {
+  over_workers([] {
+    int a = 1;
+    int b = 2;
+    const auto later = [](int& place) {
+      return async([&place]() -> int& {
+        this_fiber::yield();
+        return place;
+      });
+    };
+    auto [first, text, second] = when_all(later(a), async([] { return std::string("x"); }), later(b)).get();
+    STATIC_REQUIRE(std::is_same_v<decltype(first), int&>);
+    CHECK(&first == &a);
+    CHECK(text == "x");
+    CHECK(&second == &b);
+
+    std::vector<future<int&>> many;
+    many.push_back(later(b));
+    many.push_back(later(a));
+    const std::vector<std::reference_wrapper<int>> both = when_all(std::move(many)).get();
+    REQUIRE(both.size() == 2);
+    CHECK(&both[0].get() == &b);
+    CHECK(&both[1].get() == &a);
+
+    promise<int&> never;
+    CHECK(&when_any(never.get_future(), later(a)).get().value == &a);
+    promise<std::string> never_either;
+    const auto mixed = when_any(never_either.get_future(), later(b)).get();
+    REQUIRE(mixed.index == 1);
+    CHECK(&std::get<1>(mixed.value).get() == &b);
+    std::vector<future<int&>> some;
+    some.push_back(later(a));
+    CHECK(&when_any(std::move(some)).get().value == &a);
+    promise<int&> slower;
+    CHECK(&race(slower.get_future(), later(b)).get() == &b);
   });
 }
 
