@@ -115,6 +115,16 @@ TEST_CASE("a send that does not succeed leaves its message untouched", "[channel
   });
 }
 
+TEST_CASE("a send of a copy gives up in time as well", "[channel]") {
+  over_workers([] {
+    auto [tx, rx] = channel<int>(1);
+    const int message = 1;
+    CHECK(tx.send_for(message, 10s) == channel_status::success);
+    CHECK(tx.send_for(message, 2ms) == channel_status::timeout);
+    CHECK(rx.size() == 1);
+  });
+}
+
 TEST_CASE("a receive that does not succeed takes no message", "[channel]") {
   over_workers([] {
     for (const std::size_t capacity : {0U, 1U}) {
@@ -223,6 +233,25 @@ TEST_CASE("a channel closes when its last receiver goes, and what it held is des
     CHECK_FALSE(producer.join());
     CHECK(ends.first.is_closed());
     CHECK(message.use_count() == 1);
+  });
+}
+
+TEST_CASE("what a channel still held may use the channel when it ends", "[channel]") {
+  struct last_word {
+    last_word(sender<last_word>* through, bool* is_refused) : to(through), refused(is_refused) {}
+    last_word(last_word&& other) noexcept : to(std::exchange(other.to, nullptr)), refused(other.refused) {}
+    ~last_word() {
+      if (to != nullptr) *refused = !to->send(last_word(nullptr, nullptr));
+    }
+    sender<last_word>* to;
+    bool* refused;
+  };
+  over_workers([] {
+    auto ends = channel<last_word>(2);
+    bool refused = false;
+    ends.first.send(last_word(&ends.first, &refused));
+    { const auto gone = std::move(ends.second); }
+    CHECK(refused);
   });
 }
 

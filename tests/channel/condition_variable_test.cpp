@@ -210,6 +210,30 @@ TEST_CASE("timed waits say whether the time passed or the predicate held", "[con
   });
 }
 
+TEST_CASE("notifications do not prolong a timed wait for a predicate", "[condition_variable]") {
+  const auto gives_up_in_time = [](auto changed) {
+    mutex m;
+    std::atomic<bool> over{false};
+    const auto begin = clock::now();
+    auto notifier = spawn([&] {
+      while (!over && clock::now() - begin < 8s) {
+        this_fiber::sleep_for(500us);
+        changed->notify_all();
+      }
+    });
+    std::unique_lock lock(m);
+    CHECK_FALSE(changed->wait_for(lock, 50ms, [] { return false; }));
+    CHECK(clock::now() - begin < 6s);
+    lock.unlock();
+    over = true;
+    notifier.join();
+  };
+  over_workers([&] {
+    gives_up_in_time(std::make_unique<condition_variable>());
+    gives_up_in_time(std::make_unique<condition_variable_any>());
+  });
+}
+
 TEST_CASE("a predicate is asked once more when the time is over", "[condition_variable]") {
   over_workers([] {
     mutex m;
@@ -367,6 +391,17 @@ TEST_CASE("a deadline scope holds on after a wait for a condition with any lock"
     CHECK(lock.owns_lock());
     CHECK_THROWS_AS(this_fiber::sleep_for(1h), std::system_error);
   });
+}
+
+TEST_CASE("a plain thread's deadline scope holds on after a wait for a condition as well",
+          "[condition_variable]") {
+  condition_variable_any changed;
+  mutex guard;
+  std::unique_lock lock(guard);
+  const deadline_scope expired(0s);
+  CHECK_THROWS_AS(changed.wait(lock), std::system_error);
+  binary_semaphore taken(0);
+  CHECK_THROWS_AS(taken.try_acquire_for(2s), std::system_error);
 }
 
 // A lock whose locking is a cancellation point.

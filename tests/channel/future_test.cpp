@@ -54,6 +54,17 @@ TEST_CASE("a future waits for its promise", "[future]") {
   });
 }
 
+TEST_CASE("a wait for a future until some time ends then", "[future]") {
+  over_workers([] {
+    promise<int> p;
+    auto f = p.get_future();
+    const auto until = clock::now() + 2ms;
+    CHECK(f.wait_until(until) == future_status::timeout);
+    CHECK(clock::now() >= until);
+    CHECK(f.valid());
+  });
+}
+
 TEST_CASE("a future is read once", "[future]") {
   promise<int> p;
   auto f = p.get_future();

@@ -54,6 +54,15 @@ TEST_CASE("an arrival at a latch counts as many as it says", "[latch]") {
   });
 }
 
+TEST_CASE("the last arrival at a latch does not wait, however many it counts", "[latch]") {
+  over_workers([] {
+    latch ready(3);
+    auto last = spawn([&] { ready.arrive_and_wait(3); });
+    CHECK(last.join_for(10s));
+    CHECK(ready.try_wait());
+  });
+}
+
 TEST_CASE("a latch may be destroyed by whoever waited for it", "[latch]") {
   over_workers([] {
     for (int i = 0; i < 300; ++i) {
@@ -137,6 +146,17 @@ TEST_CASE("a wait group waits for what was added, and can be used again", "[wait
     CHECK(pending.pending() == 1);
     pending.done();
     CHECK(pending.wait_for(1ms));
+  });
+}
+
+TEST_CASE("a wait group lets all go on that wait for it", "[wait_group]") {
+  over_workers([] {
+    wait_group pending(1);
+    std::vector<fiber<>> all;
+    for (int i = 0; i < 3; ++i) all.push_back(spawn([&] { pending.wait(); }));
+    let_others_wait();
+    pending.done();
+    for (auto& one : all) CHECK(one.join_for(10s));
   });
 }
 
@@ -251,6 +271,18 @@ TEST_CASE("an auto-reset event lets one through for each set", "[event]") {
     CHECK(next.try_wait());
     CHECK_FALSE(next.try_wait());
     for (auto& one : all) one.join();
+  });
+}
+
+TEST_CASE("an auto-reset event that lets one through is not set by that", "[event]") {
+  over_workers([] {
+    event next(event::auto_reset);
+    auto waits = spawn([&] { next.wait(); });
+    let_others_wait();
+    next.set();
+    CHECK_FALSE(next.is_set());
+    waits.join();
+    CHECK_FALSE(next.try_wait());
   });
 }
 

@@ -53,6 +53,16 @@ TEST_CASE("ticks that were missed come in a burst, with a delay, or not at all",
   CHECK(third_tick(missed_tick::skip) == 20ms);
 }
 
+TEST_CASE("a tick that was due just now is missed, too", "[interval]") {
+  stopped_clock time;
+  interval every(4ms, missed_tick::skip);
+  const auto begin = time.at;
+  time.at = begin + 8ms;  // for the tick at 4; that at 8 is missed
+  CHECK(every.tick() - begin == 4ms);
+  time.at = begin + 1s;
+  CHECK(every.tick() - begin == 12ms);
+}
+
 TEST_CASE("a tick whose wait was ended is still to come", "[interval]") {
   over_workers([] {
     const auto begin = clock::now();

@@ -194,6 +194,27 @@ TEST_CASE("the owner of a recursive mutex is a fiber, not its thread", "[mutex]"
   });
 }
 
+TEST_CASE("a recursive mutex that was waited for in time is free after as many unlocks as locks", "[mutex]") {
+  over_workers([] {
+    recursive_timed_mutex m;
+    m.lock();
+    auto gives_up = spawn([&] { return m.try_lock_until(clock::now() + 2ms); });
+    CHECK_FALSE(gives_up.join());
+    auto waits = spawn([&] {
+      if (!m.try_lock_for(10s)) return false;
+      m.lock();
+      m.unlock();
+      m.unlock();
+      return true;
+    });
+    let_others_wait();
+    m.unlock();
+    CHECK(waits.join());
+    CHECK(m.try_lock());
+    m.unlock();
+  });
+}
+
 TEST_CASE("std::scoped_lock takes several mutexes without deadlock", "[mutex]") {
   over_workers([] {
     mutex a;

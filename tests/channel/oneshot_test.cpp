@@ -22,6 +22,19 @@ TEST_CASE("a oneshot carries one message and closes", "[channel]") {
   });
 }
 
+TEST_CASE("a oneshot whose message could not be moved is open for another", "[channel]") {
+  auto [tx, rx] = oneshot<fragile>();
+  fragile message(3);
+  fragile::moves_left = 0;
+  CHECK_THROWS_AS(tx.send(std::move(message)), std::string);
+  CHECK_FALSE(tx.is_closed());
+  CHECK(tx.send(std::move(message)));
+  CHECK(tx.is_closed());
+  const auto got = rx.recv();
+  REQUIRE(got);
+  CHECK(got->value == 3);
+}
+
 TEST_CASE("a oneshot whose receiver waits closes as well", "[channel]") {
   over_workers([] {
     auto [tx, rx] = oneshot<int>();

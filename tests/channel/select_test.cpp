@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -108,6 +109,20 @@ TEST_CASE("otherwise fires only if nothing else can go on", "[select]") {
   });
 }
 
+TEST_CASE("otherwise wins neither over a channel that is closed nor over a receiver that waits", "[select]") {
+  over_workers([] {
+    auto [tx1, rx1] = channel<int>(1);
+    tx1.close();
+    CHECK(select(otherwise([] {}), on_recv(rx1, [](std::optional<int>) {})) == 1);
+    auto [tx2, rx2] = channel<int>(0);
+    auto consumer = spawn([rx = rx2] { return rx.recv(); });
+    let_others_wait();
+    CHECK(select(otherwise([] {}), on_send(tx2, 3, [] {})) == 1);
+    tx2.close();
+    CHECK(consumer.join() == 3);
+  });
+}
+
 TEST_CASE("the earliest of several timers fires", "[select]") {
   over_workers([] {
     auto [tx, rx] = channel<int>(1);
@@ -134,6 +149,74 @@ TEST_CASE("a closed channel can always go on", "[select]") {
     closer.join();
     rx1.close();
     CHECK(select(on_send(tx1, 1, [](bool) {}), after(10s, [] {})) == 0);
+  });
+}
+
+TEST_CASE("a send that a select waits for is refused when the channel closes", "[select]") {
+  over_workers([] {
+    auto [tx, rx] = channel<int>(0);
+    auto closer = spawn([rx = rx] {
+      let_others_wait();
+      rx.close();
+    });
+    std::optional<bool> sent;
+    CHECK(select(on_send(tx, 1, [&](bool s) { sent = s; })) == 0);
+    CHECK(sent == false);
+    closer.join();
+
+    auto [tx2, rx2] = channel<int>(0);
+    auto second_closer = spawn([rx = rx2] {
+      let_others_wait();
+      rx.close();
+    });
+    bool called = false;
+    CHECK(select(on_send(tx2, 1, [&] { called = true; })) == 0);
+    CHECK_FALSE(called);
+    second_closer.join();
+  });
+}
+
+// It happens while the select tries its cases, so after some of them, and before it waits for any.
+class meanwhile final : public detail::select_case {
+ public:
+  explicit meanwhile(std::function<void()> what) : what_(std::move(what)) {}
+  bool attempt() override {
+    if (what_) std::exchange(what_, nullptr)();
+    return false;
+  }
+  bool enlist(detail::waiter& /*place*/) noexcept override { return true; }
+  void run() override {}
+
+ private:
+  std::function<void()> what_;
+};
+
+TEST_CASE("a select meets who begins to wait after it has looked and before it waits", "[select]") {
+  over_workers([] {
+    for (int i = 0; i < 12; ++i) {  // each begins with any of its cases
+      auto [tx, rx] = channel<int>(0);
+      fiber<bool> producer;
+      meanwhile begins_to_send([&, tx = tx] {
+        producer = spawn([tx] { return tx.send(7); });
+        let_others_wait();
+      });
+      int got = 0;
+      CHECK(select(on_recv(rx, [&](std::optional<int> m) { got = m.value_or(-1); }), begins_to_send,
+                   after(5s, [] {})) == 0);
+      CHECK(got == 7);
+      rx.close();
+
+      auto [tx2, rx2] = channel<int>(0);
+      fiber<std::optional<int>> consumer;
+      meanwhile begins_to_receive([&, rx = rx2] {
+        consumer = spawn([rx] { return rx.recv(); });
+        let_others_wait();
+      });
+      CHECK(select(on_send(tx2, 8, [] {}), begins_to_receive, after(5s, [] {})) == 0);
+      tx2.close();
+      CHECK(producer.join());
+      CHECK(consumer.join() == 8);
+    }
   });
 }
 
@@ -205,6 +288,18 @@ TEST_CASE("of cases that are always ready none starves", "[select]") {
   });
 }
 
+TEST_CASE("of cases that are always ready none starves on a plain thread either", "[select]") {
+  auto [tx1, rx1] = channel<int>(1);
+  auto [tx2, rx2] = channel<int>(1);
+  rx1.close();
+  rx2.close();
+  std::array<int, 2> count{};
+  for (int i = 0; i < 3000; ++i)
+    ++count[select(on_recv(rx1, [](std::optional<int>) {}), on_recv(rx2, [](std::optional<int>) {}))];
+  CHECK(count[0] > 0);
+  CHECK(count[1] > 0);
+}
+
 TEST_CASE("a select waits for fibers and futures, and leaves their results to be fetched", "[select]") {
   over_workers([] {
     auto [tx, rx] = channel<int>(1);
@@ -227,6 +322,11 @@ TEST_CASE("a select waits for fibers and futures, and leaves their results to be
     CHECK(f.get() == 5);
     setter.join();
   });
+}
+
+TEST_CASE("there is no end of no fiber to select", "[select]") {
+  const fiber<> none;
+  CHECK_THROWS_AS(on_join(none, [] {}), std::system_error);
 }
 
 TEST_CASE("a cancelled or timed-out select takes nothing and leaves nothing behind", "[select]") {

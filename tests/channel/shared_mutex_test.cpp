@@ -86,6 +86,20 @@ TEST_CASE("a reader that comes after a waiting writer waits behind it", "[shared
   });
 }
 
+TEST_CASE("readers and writers that wait until some time give up then", "[shared_mutex]") {
+  over_workers([] {
+    shared_timed_mutex m;
+    m.lock();
+    auto reader = spawn([&] { return m.try_lock_shared_until(clock::now() + 2ms); });
+    auto writer = spawn([&] { return m.try_lock_until(clock::now() + 2ms); });
+    CHECK_FALSE(reader.join());
+    CHECK_FALSE(writer.join());
+    m.unlock();
+    CHECK(m.try_lock());
+    m.unlock();
+  });
+}
+
 TEST_CASE("a writer that gives up lets in the readers behind it", "[shared_mutex]") {
   over_workers([] {
     shared_timed_mutex m;

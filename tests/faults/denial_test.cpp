@@ -5,6 +5,7 @@
 #include "io/connections.hpp"
 #include "support/matrix.hpp"
 
+#include <zsync/timer/timer_queue.hpp>
 #include <zsync/zsync.hpp>
 
 #include <array>
@@ -246,6 +247,29 @@ void timers() {
   while (soon.pending()) zsync::this_fiber::yield();
 }
 
+// One for which there is no memory stands elsewhere than the others.
+void timers_in_order(const zsync::runtime_options& /*options*/) {
+  struct numbered : zsync::detail::timer_node {
+    numbered()
+        : timer_node([](timer_node& node) noexcept {
+            auto& self = static_cast<numbered&>(node);
+            self.came_as = ++*self.came;
+          }) {}
+    int* came = nullptr;
+    int came_as = 0;
+  };
+  int came = 0;
+  zsync::detail::timer_queue queue;
+  std::array<numbered, 3> all;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].came = &came;
+    queue.add(all[i], zsync::deadline(zsync::clock::time_point(std::chrono::nanoseconds(10 * (i + 1)))));
+  }
+  queue.expire(zsync::clock::time_point(40ns), 10);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    expect(all[i].came_as == static_cast<int>(i) + 1, "a timer expired out of order");
+}
+
 void locks() {
   zsync::mutex lock;
   zsync::condition_variable said;
@@ -433,6 +457,10 @@ TEST_CASE("whichever allocation fails, who waits for a time or a lock goes on", 
   in_want_of_memory("timers", timers);
   in_want_of_memory("times", nobody_is_early);
   in_want_of_memory("locks", locks);
+}
+
+TEST_CASE("whichever allocation fails, timers expire in the order of their deadlines", "[faults]") {
+  in_want_of(request::memory, "a queue", {denied::one, denied::all_from_there_on}, timers_in_order);
 }
 
 TEST_CASE("whichever allocation fails, connections, datagrams and names fail by it or go on", "[faults]") {

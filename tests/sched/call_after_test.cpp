@@ -2,6 +2,7 @@
 #include <zsync/sched/loop.hpp>
 #include <zsync/sched/runtime.hpp>
 #include <zsync/sched/this_fiber.hpp>
+#include <zsync/sched/worker.hpp>
 
 #include "support/catch.hpp"
 #include "support/in_fiber.hpp"
@@ -126,6 +127,30 @@ TEST_CASE("of a call and its cancellation, from whatever thread, exactly one com
     CHECK(cancelled > 0);
     CHECK(test::fibers_left(own) == 0);
   });
+}
+
+TEST_CASE("a call that another worker's fiber cancels leaves its worker's timers by that worker alone",
+          "[call_after]") {
+  zsync::runtime own({.workers = 2});
+  zsync::timer call;
+  std::atomic<bool> asked = false;
+  std::atomic<bool> cancelled = false;
+  auto home = own.spawn({.worker = 0}, [&] {
+    auto& timers = zsync::detail::current_worker()->timers();
+    call = zsync::call_after(1h, [] {});
+    const std::size_t before = timers.size();
+    asked = true;
+    while (!cancelled) std::this_thread::yield();  // holds the worker, so nobody may touch its timers
+    return timers.size() == before;
+  });
+  auto canceller = own.spawn({.worker = 1}, [&] {
+    while (!asked) zsync::this_fiber::yield();
+    const bool in_time = call.cancel();
+    cancelled = true;
+    return in_time;
+  });
+  CHECK(canceller.join());
+  CHECK(home.join());
 }
 
 TEST_CASE("the end of the runtime cancels what has not come, and destroys it", "[call_after]") {

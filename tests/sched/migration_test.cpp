@@ -54,6 +54,15 @@ TEST_CASE("a wait that is anchored ends where it began, though its fiber may mov
   });
 }
 
+TEST_CASE("a fiber may move or not, as was asked for it, whatever others of its runtime may", "[migration]") {
+  const auto moves_when = [](zsync::scheduling usual, zsync::scheduling asked) {
+    zsync::runtime own({.workers = 2, .policy = usual, .force_migration = true});
+    return own.spawn({.policy = asked}, [] { return moves(wait::uncancellable); }).join();
+  };
+  CHECK(moves_when(zsync::scheduling::pinned, zsync::scheduling::work_stealing));
+  CHECK_FALSE(moves_when(zsync::scheduling::work_stealing, zsync::scheduling::pinned));
+}
+
 // Whatever it does next: nothing else would say that the wait is over.
 TEST_CASE("a fiber that may move does so again after a wait that was anchored", "[migration]") {
   zsync::runtime own({.workers = 2, .policy = zsync::scheduling::work_stealing, .force_migration = true});

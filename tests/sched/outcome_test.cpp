@@ -168,6 +168,31 @@ TEST_CASE("fibers for which there are no stacks fail in their joins, drop what t
   CHECK_THAT(result.err, Catch::Equals("dropped all both dropped all both dropped all both "));
 }
 
+TEST_CASE("a fiber for which there is no stack drops what it owns before its handle goes", "[outcome]") {
+  if (test::sanitized) return;  // they reserve terabytes of address space
+  const auto result = test::run_in_child([] {
+    constexpr std::size_t mib = 1024 * 1024;
+    zsync::runtime own({.workers = 1});
+    own.block_on([&] { zsync::this_fiber::yield(); });
+    const rlim_t little_more = test::address_space() + 512 * mib;
+    const rlimit little{little_more, little_more};
+    if (::setrlimit(RLIMIT_AS, &little) != 0) return;
+    own.block_on([&] {
+      auto owned = std::make_shared<int>();
+      auto without = zsync::spawn({.stack_size = 1024 * mib}, [owned] {});
+      for (int i = 0; i < 5000 && owned.use_count() > 1; ++i) zsync::this_fiber::sleep_for(1ms);
+      if (owned.use_count() == 1) std::fprintf(stderr, "dropped ");
+      try {
+        without.join();
+      } catch (const std::system_error& e) {
+        if (e.code() == std::errc::not_enough_memory) std::fprintf(stderr, "failed");
+      }
+    });
+  });
+  CHECK(result.exit_code == 0);
+  CHECK_THAT(result.err, Catch::Equals("dropped failed"));
+}
+
 TEST_CASE("closures and results are aligned as they ask", "[outcome]") {
   struct alignas(64) wide {
     char bytes[64] = {};
