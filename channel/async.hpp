@@ -2,45 +2,102 @@
 #pragma once
 
 #include <zsync/channel/promise.hpp>
+#include <zsync/fiber/code_address.hpp>
 #include <zsync/sched/fiber.hpp>
 
 #include <functional>
+#include <future>
+#include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 namespace zsync {
 
-// f(args...), all decayed, runs in a new fiber of the current runtime; throws std::system_error where spawn()
-// does. As with std::async, the last future of the result waits for it before it goes, so f may refer to what
-// outlives the future; nothing ends that wait early.
+namespace detail {
+
+// The fiber that sets the result. Function and arguments live until it has been called, and no longer: who
+// gets the result finds them gone.
+template <class T, class F, class... Args>
+class async_task final : public task {
+ public:
+  template <class G, class... As>
+  explicit async_task(const state_ref<future_state<T>>& to, G&& f, As&&... args)
+      : to_(to), call_(std::in_place, std::forward<G>(f), std::forward<As>(args)...) {}
+
+  void run() override {
+    (void)to_->begin();
+    to_->keep_result_of([this]() -> T {
+      struct dropper {
+        std::optional<std::tuple<F, Args...>>& call;
+        ~dropper() { call.reset(); }
+      } drop{call_};
+      return std::apply(
+          [](F& f, Args&... args) -> T { return std::invoke(std::move(f), std::move(args)...); }, *call_);
+    });
+    to_->publish();
+    to_ = {};  // here, because the end of a result may wait
+    this->finish();
+  }
+
+ private:
+  // It will not run: there is no stack for it.
+  void on_abandon(const std::exception_ptr& failure) noexcept override {
+    if (to_->begin()) to_->set_error(failure);
+  }
+  void drop_call() noexcept override {
+    call_.reset();
+    to_->publish();
+    to_ = {};
+    drop_failure();
+  }
+
+  state_ref<future_state<T>> to_;
+  std::optional<std::tuple<F, Args...>> call_;
+};
+
 template <class F, class... Args>
-auto async(F&& f, Args&&... args) -> future<detail::spawn_result<F, Args...>> {
-  using result = detail::spawn_result<F, Args...>;
-
-  // Held by the fiber: should it be thrown away before it runs, the promise is broken.
-  struct setter {
-    explicit setter(detail::future_state<result>* s) noexcept : state(s) {}
-    setter(setter&&) noexcept = default;
-    ~setter() {
-      if (state) state->break_promise();
-    }
-    detail::state_ref<detail::future_state<result>> state;
-  };
-
-  detail::state_ref<detail::future_state<result>> state(new detail::future_state<result>);
+auto start_async(spawn_site site, F&& f, Args&&... args) -> future<spawn_result<F, Args...>> {
+  using result = spawn_result<F, Args...>;
+  state_ref<future_state<result>> state(new future_state<result>);
   state->set_awaited();
-  setter to(state.get());
-  state->retain();  // the setter's
-  spawn(
-      [to = std::move(to)](std::decay_t<F>&& call, std::decay_t<Args>&&... with) mutable {
-        if (!to.state->begin()) return;
-        to.state->keep_result_of(
-            [&]() -> result { return std::invoke(std::move(call), std::move(with)...); });
-        to.state->publish();
-      },
-      std::forward<F>(f), std::forward<Args>(args)...)
-      .detach();
-  return detail::future_access::make<result>(std::move(state));
+  auto* const runs = new async_task<result, std::decay_t<F>, std::decay_t<Args>...>(
+      state, std::forward<F>(f), std::forward<Args>(args)...);
+  launch(*runs, {}, site);
+  runs->release();  // nobody has a handle of it
+  return future_access::make<result>(std::move(state));
+}
+
+// Not constexpr, so a policy without std::launch::async does not compile.
+inline void a_deferred_function_would_never_run() noexcept {}
+
+}  // namespace detail
+
+// What std::launch says, as a constant that holds std::launch::async: alone, or with others, from which it is
+// chosen. A deferred function runs in whoever waits for it first, but what then(), when_all(), select() and
+// co_await are given is not waited for by anybody.
+class async_policy {
+ public:
+  consteval async_policy(std::launch policy) {  // NOLINT: implicit, so that std's arguments do
+    if ((policy & std::launch::async) != std::launch::async) detail::a_deferred_function_would_never_run();
+  }
+};
+
+// f(args...), all decayed, runs in a new fiber of the current runtime; throws std::system_error where spawn()
+// does. The future is ready when f and args are gone. As with std::async, the last future of the result waits
+// for it before it goes, so f may refer to what outlives the future; nothing ends that wait early.
+template <class F, class... Args>
+requires(!std::is_same_v<std::remove_cvref_t<F>, std::launch>)
+    [[gnu::always_inline]] inline auto async(F&& f, Args&&... args)
+        -> future<detail::spawn_result<F, Args...>> {
+  return detail::start_async({nullptr, detail::code_address()}, std::forward<F>(f),
+                             std::forward<Args>(args)...);
+}
+template <class F, class... Args>
+[[gnu::always_inline]] inline auto async(async_policy /*policy*/, F&& f, Args&&... args)
+    -> future<detail::spawn_result<F, Args...>> {
+  return detail::start_async({nullptr, detail::code_address()}, std::forward<F>(f),
+                             std::forward<Args>(args)...);
 }
 
 }  // namespace zsync

@@ -10,6 +10,30 @@
 
 namespace zsync {
 
+namespace detail {
+
+// Of a function object's one call operator.
+template <class Member>
+struct call_signature;
+template <class R, class C, class... Args>
+struct call_signature<R (C::*)(Args...)> {
+  using type = R(Args...);
+};
+template <class R, class C, class... Args>
+struct call_signature<R (C::*)(Args...) const> {
+  using type = R(Args...);
+};
+template <class R, class C, class... Args>
+struct call_signature<R (C::*)(Args...) noexcept> {
+  using type = R(Args...);
+};
+template <class R, class C, class... Args>
+struct call_signature<R (C::*)(Args...) const noexcept> {
+  using type = R(Args...);
+};
+
+}  // namespace detail
+
 template <class Signature>
 class packaged_task;
 
@@ -90,5 +114,10 @@ class packaged_task<R(Args...)> {
   std::unique_ptr<callable> call_;
   shared state_;
 };
+
+template <class R, class... Args>
+packaged_task(R (*)(Args...)) -> packaged_task<R(Args...)>;
+template <class F>
+packaged_task(F) -> packaged_task<typename detail::call_signature<decltype(&F::operator())>::type>;
 
 }  // namespace zsync

@@ -167,6 +167,80 @@ TEST_CASE("the last future of an async waits for it", "[future]") {
   });
 }
 
+TEST_CASE("a future of async is ready when the function and its arguments are gone", "[future]") {
+  over_workers([] {
+    for (int i = 0; i < 50; ++i) {
+      // A destructor that takes its time shows whoever does not wait for it.
+      struct slow_to_end {
+        explicit slow_to_end(std::atomic<int>& count) : ended(&count) {}
+        slow_to_end(slow_to_end&& other) noexcept : ended(std::exchange(other.ended, nullptr)) {}
+        ~slow_to_end() {
+          if (ended == nullptr) return;
+          this_fiber::yield();
+          ++*ended;
+        }
+        std::atomic<int>* ended;
+      };
+      std::atomic<int> ended{0};
+      async([own = slow_to_end(ended)](const slow_to_end&) {}, slow_to_end(ended)).get();
+      CHECK(ended == 2);
+    }
+  });
+}
+
+TEST_CASE("async takes the policy that std::async does", "[future]") {
+  over_workers([] {
+    CHECK(zsync::async(
+              std::launch::async, [](int a, int b) { return a + b; }, 1, 2)
+              .get() == 3);
+    CHECK(zsync::async(std::launch::async | std::launch::deferred, [] { return 4; }).get() == 4);
+    int place = 5;
+    CHECK(&zsync::async([&]() -> int& { return place; }).get() == &place);
+  });
+}
+
+struct waits_for {
+  shared_future<void> until;
+  void operator()() const { until.get(); }
+};
+[[gnu::noinline]] future<void> asks_for_async(const shared_future<void>& until) {
+  return async(waits_for{until});
+}
+[[gnu::noinline]] future<void> asks_for_the_same(const shared_future<void>& until) {
+  return async(waits_for{until});
+}
+
+TEST_CASE("a dump names who called async, not what async calls", "[future]") {
+  if (sanitized) return;  // what is to be inlined may not be
+  run([] {
+    promise<void> p;
+    const shared_future<void> until = p.get_future().share();
+    auto waits = asks_for_async(until);
+    auto waits_too = asks_for_the_same(until);
+    let_others_wait();
+    std::ostringstream text;
+    detail::dump(detail::current_worker()->owner(), text);
+    CHECK(text.str().find("asks_for_async") != std::string::npos);
+    CHECK(text.str().find("asks_for_the_same") != std::string::npos);
+    CHECK(text.str().find("spawned at zsync::async") == std::string::npos);
+    p.set_value();
+    waits.get();
+    waits_too.get();
+  });
+}
+
+TEST_CASE("an exception can be given as a future that is ready", "[future]") {
+  auto failed = make_exceptional_future<int>(std::make_exception_ptr(std::logic_error("no")));
+  REQUIRE(failed.is_ready());
+  CHECK_THROWS_AS(failed.get(), std::logic_error);
+  bool called = false;
+  auto next = make_exceptional_future<void>(std::make_exception_ptr(std::logic_error("no"))).then([&] {
+    called = true;
+  });
+  CHECK_THROWS_AS(next.get(), std::logic_error);
+  CHECK_FALSE(called);
+}
+
 TEST_CASE("the last future of an async waits for it beyond any deadline scope", "[future]") {
   over_workers([] {
     std::atomic<bool> ended{false};
@@ -218,6 +292,21 @@ TEST_CASE("a packaged task gives its result to its future", "[future]") {
     CHECK(code_of([&] { given_up.get(); }) == std::future_errc::broken_promise);
     CHECK_FALSE(packaged_task<int()>().valid());
   });
+}
+
+TEST_CASE("a packaged task knows what it can be called with, as std's does", "[future]") {
+  packaged_task adds([](int a, long b) { return a + b; });
+  static_assert(std::is_same_v<decltype(adds), packaged_task<long(int, long)>>);
+  packaged_task counts([n = 0]() mutable noexcept { return ++n; });
+  static_assert(std::is_same_v<decltype(counts), packaged_task<int()>>);
+  packaged_task of_function(static_cast<int (*)(int)>([](int v) { return v; }));
+  static_assert(std::is_same_v<decltype(of_function), packaged_task<int(int)>>);
+  packaged_task owns([p = std::make_unique<int>(4)] { return *p; });
+  packaged_task moved(std::move(owns));
+  static_assert(std::is_same_v<decltype(moved), packaged_task<int()>>);
+  auto f = moved.get_future();
+  moved();
+  CHECK(f.get() == 4);
 }
 
 TEST_CASE("then goes on with the value, skips exceptions, and unwraps futures", "[future]") {

@@ -14,6 +14,7 @@ void wrong() {
   zsync::select(zsync::on_recv(rx, [](int&) {}));       // says: on_recv's handler takes a std::optional
   zsync::select(zsync::on_future(number, [](int) {}));  // says: on_future's handler takes nothing
   zsync::select(zsync::on_join(ends, [](int) {}));      // says: on_join's handler takes nothing
+  (void)zsync::async(std::launch::deferred, [] {});     // says: a_deferred_function_would_never_run
   zsync::deadline_scope(5s);                            // says: unused-(result|value)
   zsync::permit{slots};                                 // says: unused-(result|value)
 }
