@@ -2,6 +2,7 @@
 #pragma once
 
 #include <zsync/channel/queue_wait.hpp>
+#include <zsync/sched/error.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +16,9 @@ namespace detail {
 // Counts the arrivals of a phase. The last one of them completes it, on behalf of all.
 class barrier_state {
  public:
-  constexpr explicit barrier_state(std::ptrdiff_t expected) noexcept : expected_(expected), left_(expected) {}
+  constexpr explicit barrier_state(std::ptrdiff_t expected) noexcept : expected_(expected), left_(expected) {
+    if (expected < 0) misuse("a barrier is made to expect less than nobody");
+  }
   barrier_state(const barrier_state&) = delete;
   barrier_state& operator=(const barrier_state&) = delete;
   ~barrier_state();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <zsync/channel/broadcast_state.hpp>
+#include <zsync/channel/receive_iterator.hpp>
 
 #include <chrono>
 #include <iterator>
@@ -63,28 +64,8 @@ class broadcast_receiver {
   // How many messages it has missed so far, in all.
   [[nodiscard]] std::uint64_t lost() const noexcept { return reader_.lost(); }
 
-  class iterator {
-   public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = T;
-    using difference_type = std::ptrdiff_t;
-    using pointer = T*;
-    using reference = T&;
-
-    explicit iterator(broadcast_receiver& from) : from_(&from), message_(from.recv()) {}
-    T& operator*() const noexcept { return *message_; }
-    T* operator->() const noexcept { return &*message_; }
-    iterator& operator++() {
-      message_ = from_->recv();
-      return *this;
-    }
-    void operator++(int) { ++*this; }
-    friend bool operator==(const iterator& at, std::default_sentinel_t) noexcept { return !at.message_; }
-
-   private:
-    broadcast_receiver* from_;
-    mutable std::optional<T> message_;
-  };
+  // for (auto& message : receiver): until closed and drained. Each step of an iterator receives.
+  using iterator = detail::receive_iterator<broadcast_receiver, T>;
   [[nodiscard]] iterator begin() { return iterator(*this); }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 

@@ -1,8 +1,9 @@
 // What the ends of a channel share: its buffer, and who waits to send or to receive.
 //
 // One lock guards everything, and is held for one message at a time. Under it, always:
-//     receivers wait  =>  the buffer is empty, no sender waits, and the channel is open;
+//     receivers wait  =>  the buffer is empty, no sender of another party waits, and the channel is open;
 //     senders wait    =>  the buffer is full (of zero places, if a rendezvous), and the channel is open.
+// (A select that sends and receives may stand in both queues: it does not meet itself.)
 // So whoever comes either finds his counterpart waiting and serves it, or room, or has to wait himself; and
 // who is woken has been served: he does not touch the channel again.
 //

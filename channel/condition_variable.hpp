@@ -89,15 +89,6 @@ class condition_variable {
     return true;
   }
 
-  template <class Clock, class Duration>
-  cv_status wait_until(std::unique_lock<mutex>& lock, std::chrono::time_point<Clock, Duration> point) {
-    return wait_until(lock, deadline::at(point));
-  }
-  template <class Clock, class Duration, class Predicate>
-  bool wait_until(std::unique_lock<mutex>& lock, std::chrono::time_point<Clock, Duration> point,
-                  Predicate ready) {
-    return wait_until(lock, deadline::at(point), std::move(ready));
-  }
   template <class Rep, class Period>
   cv_status wait_for(std::unique_lock<mutex>& lock, std::chrono::duration<Rep, Period> at_most) {
     return wait_until(lock, deadline::after(at_most));

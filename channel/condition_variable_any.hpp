@@ -4,6 +4,9 @@
 #include <zsync/channel/condition_variable.hpp>
 #include <zsync/channel/undisturbed.hpp>
 
+#include <stop_token>
+#include <utility>
+
 namespace zsync {
 
 // As condition_variable. The lock's unlock() must not wait for anything, as no lock of this library does.
@@ -25,12 +28,7 @@ class condition_variable_any {
 
   template <class Lock>
   cv_status wait_until(Lock& lock, deadline until) {
-    return queue_.wait_until(
-        until, [&] { lock.unlock(); },
-        [&] {
-          const detail::undisturbed whatever_happens;
-          lock.lock();
-        });
+    return wait_with(lock, until, [] {});
   }
   template <class Lock, class Predicate>
   bool wait_until(Lock& lock, deadline until, Predicate ready) {
@@ -40,14 +38,6 @@ class condition_variable_any {
     return true;
   }
 
-  template <class Lock, class Clock, class Duration>
-  cv_status wait_until(Lock& lock, std::chrono::time_point<Clock, Duration> point) {
-    return wait_until(lock, deadline::at(point));
-  }
-  template <class Lock, class Clock, class Duration, class Predicate>
-  bool wait_until(Lock& lock, std::chrono::time_point<Clock, Duration> point, Predicate ready) {
-    return wait_until(lock, deadline::at(point), std::move(ready));
-  }
   template <class Lock, class Rep, class Period>
   cv_status wait_for(Lock& lock, std::chrono::duration<Rep, Period> at_most) {
     return wait_until(lock, deadline::after(at_most));
@@ -57,7 +47,47 @@ class condition_variable_any {
     return wait_until(lock, deadline::after(at_most), std::move(ready));
   }
 
+  // These end when a stop is requested, too; what they return is what `ready` says in the end. A stop wakes
+  // all who wait here, as notify_all() does, those without a token as well; and it may come at any time, so
+  // this object has to stay until the wait has returned.
+  template <class Lock, class Predicate>
+  bool wait(Lock& lock, const std::stop_token& stop, Predicate ready) {
+    return wait_until(lock, stop, deadline::never(), std::move(ready));
+  }
+  template <class Lock, class Predicate>
+  bool wait_until(Lock& lock, const std::stop_token& stop, deadline until, Predicate ready) {
+    const std::stop_callback wakes(stop, [this]() noexcept { notify_all(); });
+    // Standing in the queue already: a stop that came before finds nobody, one that comes later finds us.
+    const auto look_again = [&] {
+      if (stop.stop_requested()) notify_all();
+    };
+    while (!stop.stop_requested()) {
+      if (ready()) return true;
+      if (wait_with(lock, until, look_again) == cv_status::timeout) break;
+    }
+    return ready();
+  }
+  template <class Lock, class Rep, class Period, class Predicate>
+  bool wait_for(Lock& lock, const std::stop_token& stop, std::chrono::duration<Rep, Period> at_most,
+                Predicate ready) {
+    return wait_until(lock, stop, deadline::after(at_most), std::move(ready));
+  }
+
  private:
+  template <class Lock, class Queued>
+  cv_status wait_with(Lock& lock, deadline until, Queued queued) {
+    return queue_.wait_until(
+        until,
+        [&] {
+          queued();
+          lock.unlock();
+        },
+        [&] {
+          const detail::undisturbed whatever_happens;
+          lock.lock();
+        });
+  }
+
   detail::condition_queue queue_;
 };
 

@@ -85,9 +85,8 @@ class future_base {
   future_status wait_for(std::chrono::duration<Rep, Period> at_most) const {
     return state().wait(deadline::after(at_most)) ? future_status::ready : future_status::timeout;
   }
-  template <class Clock, class Duration>
-  future_status wait_until(std::chrono::time_point<Clock, Duration> point) const {
-    return state().wait(deadline::at(point)) ? future_status::ready : future_status::timeout;
+  future_status wait_until(deadline until) const {
+    return state().wait(until) ? future_status::ready : future_status::timeout;
   }
 
  protected:

@@ -76,6 +76,8 @@ class future_state_base {
   future_state_base& operator=(const future_state_base&) = delete;
   virtual ~future_state_base() = default;
 
+  // A reference comes from another, so its count orders nothing; each release() hands what was done to the
+  // last, which acquires it.
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
@@ -89,7 +91,7 @@ class future_state_base {
   }
   void set_awaited() noexcept { awaited_ = true; }  // before anybody shares it
 
-  // Throws future_already_retrieved the second time.
+  // Throws future_already_retrieved the second time. Orders nothing: only who is first counts.
   void retrieve() {
     if (retrieved_.exchange(true, std::memory_order_relaxed))
       throw_error(std::future_errc::future_already_retrieved);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <zsync/channel/queue_wait.hpp>
+#include <zsync/sched/error.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -9,10 +10,12 @@
 namespace zsync {
 
 // Any fiber or thread may count down and wait. Waiting is a cancellation point. It may be destroyed as soon
-// as a wait has returned. Counting below zero ends the program.
+// as a wait has returned. Counting below zero, and beginning there, ends the program.
 class latch {
  public:
-  constexpr explicit latch(std::ptrdiff_t expected) noexcept : left_(expected) {}
+  constexpr explicit latch(std::ptrdiff_t expected) noexcept : left_(expected) {
+    if (expected < 0) detail::misuse("a latch is made to expect less than nobody");
+  }
   latch(const latch&) = delete;
   latch& operator=(const latch&) = delete;
   ~latch();

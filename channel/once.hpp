@@ -36,7 +36,7 @@ class once_flag {
 
 // Calls f(args...) unless a call with this flag has succeeded before; if one is running, waits for its end.
 // If f throws, so does this call, and one of those who wait tries in its place. Waiting is no cancellation
-// point.
+// point, but a deadline scope ends it, with std::system_error(timed_out).
 template <class F, class... Args>
 void call_once(once_flag& flag, F&& f, Args&&... args) {
   if (flag.is_done()) [[likely]]

@@ -4,7 +4,6 @@
 #include <zsync/channel/future.hpp>
 
 #include <exception>
-#include <memory>
 #include <type_traits>
 #include <utility>
 

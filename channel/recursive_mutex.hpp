@@ -23,10 +23,7 @@ class recursive_timed_mutex {
   bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
     return try_lock() || lock_until(deadline::after(at_most));
   }
-  template <class Clock, class Duration>
-  bool try_lock_until(std::chrono::time_point<Clock, Duration> point) {
-    return try_lock() || lock_until(deadline::at(point));
-  }
+  bool try_lock_until(deadline until) { return lock_until(until); }
 
   void unlock() noexcept {
     const auto me = detail::current_owner();

@@ -48,7 +48,8 @@ class otherwise_case final : public select_case {
 }  // namespace detail
 
 // Waits until one of the cases can go on, does it, calls its handler and returns its index. Of several that
-// could, none is preferred, so none starves. A case on a closed channel can always go on. The same channel
+// could, it is the first from a random one on, in order and around: so none starves, though one behind others
+// that cannot go on has their chances as well. A case on a closed channel can always go on. The same channel
 // may stand in several cases, in both directions too; a select never meets itself. Cases refer to their
 // channels, futures and sockets: make them in the call. Waiting is a cancellation point, and ends with
 // std::system_error(timed_out) when a deadline_scope does.
@@ -65,6 +66,12 @@ std::size_t select(Cases&&... cases) {
 template <class Rep, class Period, class F>
 [[nodiscard]] auto after(std::chrono::duration<Rep, Period> wait, F handler) {
   return detail::after_case<F>(deadline::after(wait), std::move(handler));
+}
+
+// Likewise, when that time has come: a deadline, or a point of any clock.
+template <class F>
+[[nodiscard]] auto at(deadline when, F handler) {
+  return detail::after_case<F>(when, std::move(handler));
 }
 
 // Fires at once if nothing else can go on, so beside it after() never does. A loop around it does not wait:

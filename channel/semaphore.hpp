@@ -2,6 +2,7 @@
 #pragma once
 
 #include <zsync/channel/queue_wait.hpp>
+#include <zsync/sched/error.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -38,8 +39,11 @@ class counting_semaphore {
   static_assert(LeastMaxValue >= 0);
 
  public:
-  // 0 <= available <= max()
-  constexpr explicit counting_semaphore(std::ptrdiff_t available) noexcept : state_(available) {}
+  // 0 <= available <= max(), or the program ends.
+  constexpr explicit counting_semaphore(std::ptrdiff_t available) noexcept : state_(available) {
+    if (available < 0 || available > LeastMaxValue)
+      detail::misuse("a semaphore is made with less than no permit, or with more than its maximum");
+  }
 
   static constexpr std::ptrdiff_t max() noexcept { return LeastMaxValue; }
 
@@ -52,10 +56,7 @@ class counting_semaphore {
   bool try_acquire_for(std::chrono::duration<Rep, Period> at_most) {
     return state_.acquire(deadline::after(at_most));
   }
-  template <class Clock, class Duration>
-  bool try_acquire_until(std::chrono::time_point<Clock, Duration> point) {
-    return state_.acquire(deadline::at(point));
-  }
+  bool try_acquire_until(deadline until) { return state_.acquire(until); }
 
  private:
   detail::semaphore_state state_;

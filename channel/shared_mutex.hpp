@@ -37,10 +37,7 @@ class shared_timed_mutex {
   bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
     return state_.lock(deadline::after(at_most));
   }
-  template <class Clock, class Duration>
-  bool try_lock_until(std::chrono::time_point<Clock, Duration> point) {
-    return state_.lock(deadline::at(point));
-  }
+  bool try_lock_until(deadline until) { return state_.lock(until); }
 
   void lock_shared() { state_.lock_shared(deadline::never()); }
   bool try_lock_shared() noexcept { return state_.try_lock_shared(); }
@@ -49,10 +46,7 @@ class shared_timed_mutex {
   bool try_lock_shared_for(std::chrono::duration<Rep, Period> at_most) {
     return state_.lock_shared(deadline::after(at_most));
   }
-  template <class Clock, class Duration>
-  bool try_lock_shared_until(std::chrono::time_point<Clock, Duration> point) {
-    return state_.lock_shared(deadline::at(point));
-  }
+  bool try_lock_shared_until(deadline until) { return state_.lock_shared(until); }
 
  private:
   detail::shared_lock_state state_;

@@ -19,13 +19,10 @@ class timed_mutex {
   template <class Rep, class Period>
   bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
     const auto me = detail::current_owner();
+    // One that is free is had without a look at the clock.
     return word_.try_lock(me) || word_.lock(me, deadline::after(at_most));
   }
-  template <class Clock, class Duration>
-  bool try_lock_until(std::chrono::time_point<Clock, Duration> point) {
-    const auto me = detail::current_owner();
-    return word_.try_lock(me) || word_.lock(me, deadline::at(point));
-  }
+  bool try_lock_until(deadline until) { return word_.lock(detail::current_owner(), until); }
 
  private:
   detail::lock_word word_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <zsync/channel/queue_wait.hpp>
+#include <zsync/sched/error.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -13,7 +14,9 @@ namespace zsync {
 // program.
 class wait_group {
  public:
-  constexpr explicit wait_group(std::ptrdiff_t pending = 0) noexcept : pending_(pending) {}
+  constexpr explicit wait_group(std::ptrdiff_t pending = 0) noexcept : pending_(pending) {
+    if (pending < 0) detail::misuse("a wait group is made with less than nothing to wait for");
+  }
   wait_group(const wait_group&) = delete;
   wait_group& operator=(const wait_group&) = delete;
   ~wait_group();

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <zsync/channel/broadcast_state.hpp>
+#include <zsync/channel/receive_iterator.hpp>
 
 #include <chrono>
+#include <iterator>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -54,6 +57,11 @@ class watch_receiver {
   channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) {
     return recv_until(into, deadline::after(at_most));
   }
+
+  // for (auto& value : receiver): the newest at each step, until closed and seen.
+  using iterator = detail::receive_iterator<watch_receiver, T>;
+  [[nodiscard]] iterator begin() { return iterator(*this); }
+  [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
   // The newest value, seen or not; it is seen afterwards. Does not wait, and works after the close too.
   [[nodiscard]] T get() { return reader_.newest(); }

@@ -4,7 +4,6 @@
 #include <zsync/channel/when_all.hpp>
 
 #include <cstddef>
-#include <memory>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>

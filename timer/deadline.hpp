@@ -32,11 +32,14 @@ constexpr clock::time_point saturated_sum(clock::time_point point, clock::durati
 
 }  // namespace detail
 
-// A point of the monotonic clock, or never. A value: copy it freely.
+// A point of the monotonic clock, or never. A value: copy it freely. Calls that wait until a deadline take a
+// point of any clock as well: it is converted as by at().
 class deadline {
  public:
-  constexpr deadline() noexcept = default;  // never
-  constexpr explicit deadline(clock::time_point at) noexcept : at_(at) {}
+  constexpr deadline() noexcept = default;                              // never
+  constexpr deadline(clock::time_point point) noexcept : at_(point) {}  // NOLINT: implicit
+  template <class Clock, class Duration>
+  deadline(std::chrono::time_point<Clock, Duration> point) : deadline(at(point)) {}  // NOLINT: implicit
 
   static constexpr deadline never() noexcept { return {}; }
   static constexpr deadline passed() noexcept { return deadline{clock::time_point::min()}; }

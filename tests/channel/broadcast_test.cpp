@@ -187,6 +187,19 @@ TEST_CASE("a broadcast closes with its last sender, or its last receiver", "[bro
   });
 }
 
+TEST_CASE("a watch can be gone through, value by value, until it is closed", "[watch]") {
+  over_workers([] {
+    auto [tx, rx] = watch(1);
+    std::vector<int> seen;
+    for (const int value : rx) {
+      seen.push_back(value);
+      if (value == 3) tx.close();
+      tx.send(value + 1);
+    }
+    CHECK(seen == std::vector<int>{1, 2, 3});
+  });
+}
+
 TEST_CASE("a watch shows the newest value", "[watch]") {
   over_workers([] {
     auto [tx, rx] = watch<std::string>("first");

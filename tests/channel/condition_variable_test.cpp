@@ -13,7 +13,9 @@
 #include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <stop_token>
 #include <system_error>
+#include <thread>
 
 namespace {
 
@@ -476,6 +478,57 @@ TEST_CASE("plain threads and fibers notify each other", "[condition_variable]") 
   f2.join();
   t.join();
   CHECK(turn == 900);
+}
+
+TEST_CASE("a stop ends a wait for a condition, and whatever the condition is then is the result",
+          "[condition_variable]") {
+  over_workers([] {
+    mutex m;
+    condition_variable_any changed;
+    std::stop_source stop;
+    bool ready = false;
+    const auto waits = [&] {
+      std::unique_lock lock(m);
+      const bool is_ready = changed.wait(lock, stop.get_token(), [&] { return ready; });
+      CHECK(lock.owns_lock());
+      return is_ready;
+    };
+    auto stopped = spawn(waits);
+    auto stopped_too = spawn([&] {
+      std::unique_lock lock(m);
+      return changed.wait_for(lock, stop.get_token(), 1h, [&] { return ready; });
+    });
+    let_others_wait();
+    stop.request_stop();
+    CHECK_FALSE(stopped.join());
+    CHECK_FALSE(stopped_too.join());
+    CHECK_FALSE(waits());  // it was requested before
+    ready = true;
+    CHECK(waits());
+  });
+}
+
+TEST_CASE("a stop that comes as a wait for a condition begins is not missed", "[condition_variable]") {
+  over_workers([] {
+    for (int i = 0; i < 100; ++i) {
+      mutex m;
+      condition_variable_any changed;
+      std::stop_source stop;
+      std::thread stops([&] { stop.request_stop(); });
+      std::unique_lock lock(m);
+      CHECK_FALSE(changed.wait(lock, stop.get_token(), [] { return false; }));
+      stops.join();
+    }
+    // Between the last look and the queue.
+    mutex m;
+    condition_variable_any changed;
+    std::stop_source stop;
+    std::unique_lock lock(m);
+    CHECK_FALSE(changed.wait(lock, stop.get_token(), [&] {
+      stop.request_stop();
+      return false;
+    }));
+  });
 }
 
 TEST_CASE("waiting for a condition without the lock ends the program", "[condition_variable]") {

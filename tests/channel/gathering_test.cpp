@@ -323,7 +323,22 @@ TEST_CASE("plain threads and fibers gather", "[latch][barrier]") {
 }
 
 TEST_CASE("counting too far ends the program", "[latch][barrier][wait_group]") {
-  const auto ends = [](auto body) { return run_in_child([&] { body(); }).signal == SIGABRT; };
+  // With a message that names the fiber.
+  const auto ends = [](auto body) {
+    const child_result ended = run_in_child([&] {
+      run([&] {
+        this_fiber::set_name("culprit");
+        body();
+      });
+    });
+    return ended.signal == SIGABRT && ended.err.find("'culprit'") != std::string::npos;
+  };
+  CHECK(ends([] { latch(-1).count_down(0); }));
+  CHECK(ends([] { latch(1).count_down(-1); }));
+  CHECK(ends([] { (void)latch(1).arrive_and_wait(2); }));
+  CHECK(ends([] { (void)barrier<>(-1).arrive(); }));
+  CHECK(ends([] { (void)barrier<>(1).arrive(0); }));
+  CHECK(ends([] { (void)wait_group(-1).pending(); }));
   CHECK(ends([] { latch(1).count_down(2); }));
   CHECK(ends([] { wait_group().done(); }));
   CHECK(ends([] { (void)barrier<>(1).arrive(2); }));

@@ -142,6 +142,18 @@ TEST_CASE("a permit is not lost between a release and a timeout", "[semaphore]")
 TEST_CASE("a semaphore released beyond its maximum ends the program", "[semaphore]") {
   const child_result ended = run_in_child([] { binary_semaphore(1).release(); });
   CHECK(ended.signal == SIGABRT);
+  const auto ends_with = [](std::ptrdiff_t permits) {
+    const child_result made = run_in_child([&] {
+      run([&] {
+        this_fiber::set_name("culprit");
+        (void)counting_semaphore<3>(permits).try_acquire();
+      });
+    });
+    return made.signal == SIGABRT && made.err.find("'culprit'") != std::string::npos;
+  };
+  CHECK(ends_with(-1));
+  CHECK(ends_with(4));
+  CHECK_FALSE(ends_with(3));
 }
 
 }  // namespace

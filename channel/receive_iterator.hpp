@@ -1,0 +1,37 @@
+// What a range-for over a receiver goes by that is used by one fiber or thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+#include <optional>
+
+namespace zsync::detail {
+
+// Each step receives; the end is there when the channel is closed and drained.
+template <class Receiver, class T>
+class receive_iterator {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = T;
+  using difference_type = std::ptrdiff_t;
+  using pointer = T*;
+  using reference = T&;
+
+  explicit receive_iterator(Receiver& from) : from_(&from), message_(from.recv()) {}
+  T& operator*() const noexcept { return *message_; }
+  T* operator->() const noexcept { return &*message_; }
+  receive_iterator& operator++() {
+    message_ = from_->recv();
+    return *this;
+  }
+  void operator++(int) { ++*this; }
+  friend bool operator==(const receive_iterator& at, std::default_sentinel_t) noexcept {
+    return !at.message_;
+  }
+
+ private:
+  Receiver* from_;
+  mutable std::optional<T> message_;
+};
+
+}  // namespace zsync::detail
