@@ -51,7 +51,8 @@ struct runtime_options {
 
   // How many threads blocking() and what is made of it (files, name resolution) have at most; at least 1.
   // They are started when needed and gone after some seconds of idleness. If all of them are in calls that
-  // wait for something which itself needs one, none of these calls ever ends.
+  // wait for something which itself needs one, none of these calls ever ends. Calls that libc makes wait for
+  // another call (locks of files, children), as io/interpose has them, get up to 4,096 threads besides.
   unsigned helpers_max = 64;
 
   // For tests of code that is to run under work_stealing: every wake moves such a fiber to another worker.
