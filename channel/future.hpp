@@ -49,15 +49,16 @@ inline constexpr bool takes_value = std::is_invocable_v<F, T>;
 template <class F>
 inline constexpr bool takes_value<F, void> = std::is_invocable_v<F>;
 
-template <class F, class T, bool = takes_value<F, T>>
-struct then_call : std::invoke_result<F, T> {};
-template <class F>
-struct then_call<F, void, true> : std::invoke_result<F> {};
-template <class F, class T>
-struct then_call<F, T, false> : std::invoke_result<F, future<T>> {};
+template <class F, class Value, class Future, bool = takes_value<F, Value>>
+struct then_call : std::invoke_result<F, Value> {};
+template <class F, class Future>
+struct then_call<F, void, Future, true> : std::invoke_result<F> {};
+template <class F, class Value, class Future>
+struct then_call<F, Value, Future, false> : std::invoke_result<F, Future> {};
 
-template <class Returned, class T, class F>
-future<typename unwrapped<Returned>::type> continue_with(future<T> from, F&& f);
+// `Value` is what from.get() gives.
+template <class Returned, class Value, class Future, class F>
+future<typename unwrapped<Returned>::type> continue_with(Future from, F&& f);
 
 // What a shared future gives to each who asks.
 template <class T>
@@ -145,8 +146,8 @@ class [[nodiscard]] future : public detail::future_base<T> {
   // is that future's. This future is not valid afterwards.
   template <class F>
   auto then(F&& f) {
-    using returned = typename detail::then_call<std::decay_t<F>, T>::type;
-    return detail::continue_with<returned>(std::move(*this), std::forward<F>(f));
+    using returned = typename detail::then_call<std::decay_t<F>, T, future>::type;
+    return detail::continue_with<returned, T>(std::move(*this), std::forward<F>(f));
   }
 
  private:
@@ -183,6 +184,15 @@ class [[nodiscard]] shared_future : public detail::future_base<T> {
     } else {
       return this->state_->value();
     }
+  }
+
+  // As future::then(), but any number of times, and this one stays valid: f gets what get() gives, or the
+  // shared future. So does each of when_all() and when_any() by a then() of its own.
+  template <class F>
+  auto then(F&& f) const {
+    using value = typename detail::shared_result<T>::type;
+    using returned = typename detail::then_call<std::decay_t<F>, value, shared_future>::type;
+    return detail::continue_with<returned, value>(*this, std::forward<F>(f));
   }
 };
 
@@ -238,11 +248,11 @@ void forward_result(future<T> from, state_ref<future_state<T>> to, continuation_
       more);
 }
 
-template <class F, class T>
-decltype(auto) call_with(F& f, future<T>& from) {
-  if constexpr (!takes_value<F, T>) {
+template <class Value, class F, class Future>
+decltype(auto) call_with(F& f, Future& from) {
+  if constexpr (!takes_value<F, Value>) {
     return std::invoke(std::move(f), std::move(from));
-  } else if constexpr (std::is_void_v<T>) {
+  } else if constexpr (std::is_void_v<Value>) {
     from.get();
     return std::invoke(std::move(f));
   } else {
@@ -250,8 +260,8 @@ decltype(auto) call_with(F& f, future<T>& from) {
   }
 }
 
-template <class Returned, class T, class F>
-future<typename unwrapped<Returned>::type> continue_with(future<T> from, F&& f) {
+template <class Returned, class Value, class Future, class F>
+future<typename unwrapped<Returned>::type> continue_with(Future from, F&& f) {
   using result = typename unwrapped<Returned>::type;
   state_ref<future_state<result>> to(new future_state<result>);
   (void)to->begin();
@@ -261,13 +271,13 @@ future<typename unwrapped<Returned>::type> continue_with(future<T> from, F&& f) 
                      call = std::decay_t<F>(std::forward<F>(f))](continuation_list& more) mutable {
     if constexpr (is_future<Returned>) {
       try {
-        forward_result(Returned(call_with(call, from)), to, more);
+        forward_result(Returned(call_with<Value>(call, from)), to, more);
         return;
       } catch (...) {
         to->set_error(std::current_exception());
       }
     } else {
-      to->keep_result_of([&]() -> result { return call_with(call, from); });
+      to->keep_result_of([&]() -> result { return call_with<Value>(call, from); });
     }
     to->publish(more);
   });

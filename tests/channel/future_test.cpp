@@ -9,6 +9,8 @@
 #include <functional>
 #include <memory>
 #include <stdexcept>
+#include <string>
+#include <tuple>
 
 namespace {
 
@@ -23,6 +25,41 @@ std::error_code code_of(F f) {
     return e.code();
   }
   return {};
+}
+
+TEST_CASE("a shared future goes on as often as one likes, and stays valid", "[future]") {
+  promise<std::string> promised;
+  const shared_future<std::string> text = promised.get_future().share();
+  auto length = text.then([](const std::string& s) { return s.size(); });
+  auto itself = text.then([](shared_future<std::string> f) { return f.get() + "!"; });
+  auto unwrapped_one = text.then([](const std::string& s) { return make_ready_future(s + "?"); });
+  CHECK_FALSE(length.is_ready());
+  promised.set_value("hello");
+  CHECK(length.get() == 5);
+  CHECK(itself.get() == "hello!");
+  CHECK(unwrapped_one.get() == "hello?");
+  CHECK(text.then([](const std::string& s) { return s; }).get() == "hello");
+  CHECK(text.get() == "hello");
+
+  promise<void> fails;
+  const shared_future<void> failure = fails.get_future().share();
+  auto skipped = failure.then([] { return 1; });
+  auto told = failure.then([](const shared_future<void>& f) { return f.is_ready(); });
+  fails.set_exception(std::make_exception_ptr(std::runtime_error("told")));
+  CHECK_THROWS_AS(skipped.get(), std::runtime_error);
+  CHECK(told.get());
+
+  int target = 3;
+  promise<int&> refers;
+  const shared_future<int&> reference = refers.get_future().share();
+  auto through = reference.then([](int& i) { return ++i; });
+  refers.set_value(target);
+  CHECK(through.get() == 4);
+  CHECK(target == 4);
+
+  auto both =
+      when_all(text.then([](const std::string& s) { return s; }), reference.then([](int& i) { return i; }));
+  CHECK(both.get() == std::tuple<std::string, int>("hello", 4));
 }
 
 TEST_CASE("a future waits for its promise", "[future]") {
