@@ -206,12 +206,13 @@ class broadcast_reader {
 
   std::optional<T> receive() {
     std::optional<T> out;
+    receive(out);
+    return out;
+  }
+  void receive(std::optional<T>& into) {
     for (;;) {
-      const auto status = state_->try_receive(position_, lost_, [&](const T& m) { out.emplace(m); });
-      if (status != channel_status::empty) {
-        give_turn(status);
-        return out;
-      }
+      const channel_status status = try_receive(into);
+      if (status != channel_status::empty) return give_turn(status);
       (void)state_->wait(position_, deadline::never());
     }
   }

@@ -1,4 +1,4 @@
-// What a range-for over a receiver goes by that is used by one fiber or thread at a time.
+// What a range-for over a receiver goes by.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,8 @@
 
 namespace zsync::detail {
 
-// Each step receives; the end is there when the channel is closed and drained.
+// Each step receives, once the message before has ended; the end is there when the channel is closed and
+// drained. The receiver's next(message) fills an empty optional.
 template <class Receiver, class T>
 class receive_iterator {
  public:
@@ -17,11 +18,12 @@ class receive_iterator {
   using pointer = T*;
   using reference = T&;
 
-  explicit receive_iterator(Receiver& from) : from_(&from), message_(from.recv()) {}
+  explicit receive_iterator(Receiver& from) : from_(&from) { from.next(message_); }
   T& operator*() const noexcept { return *message_; }
   T* operator->() const noexcept { return &*message_; }
   receive_iterator& operator++() {
-    message_ = from_->recv();
+    message_.reset();
+    from_->next(message_);
     return *this;
   }
   void operator++(int) { ++*this; }

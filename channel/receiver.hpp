@@ -2,6 +2,7 @@
 #pragma once
 
 #include <zsync/channel/channel_state.hpp>
+#include <zsync/channel/receive_iterator.hpp>
 
 #include <chrono>
 #include <iterator>
@@ -54,31 +55,7 @@ class receiver {
   }
 
   // for (auto& message : receiver): until closed and drained. Each step of an iterator receives.
-  class iterator {
-   public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = T;
-    using difference_type = std::ptrdiff_t;
-    using pointer = T*;
-    using reference = T&;
-
-    explicit iterator(const receiver& from) : from_(&from), message_(from.recv()) {}
-
-    T& operator*() const noexcept { return *message_; }
-    T* operator->() const noexcept { return &*message_; }
-    iterator& operator++() {
-      message_.reset();
-      detail::receive_slot<T> box{&message_};
-      from_->state_->receive(box);
-      return *this;
-    }
-    void operator++(int) { ++*this; }
-    friend bool operator==(const iterator& at, std::default_sentinel_t) noexcept { return !at.message_; }
-
-   private:
-    const receiver* from_;
-    mutable std::optional<T> message_;
-  };
+  using iterator = detail::receive_iterator<const receiver, T>;
   [[nodiscard]] iterator begin() const { return iterator(*this); }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
@@ -96,6 +73,12 @@ class receiver {
 
  private:
   friend struct detail::channel_access;
+  friend iterator;
+  void next(std::optional<T>& into) const {
+    detail::receive_slot<T> box{&into};
+    state_->receive(box);
+  }
+
   explicit receiver(detail::channel_state<T>* state) noexcept : state_(state) {}
 
   // An assignment ends what was there before, and that end may wait, as a fiber handle's does, or use this

@@ -74,6 +74,9 @@ class watch_receiver {
   [[nodiscard]] detail::broadcast_reader<T>& reader() noexcept { return reader_; }  // for select
 
  private:
+  friend iterator;
+  void next(std::optional<T>& into) { reader_.receive(into); }
+
   detail::broadcast_reader<T> reader_;
 };
 

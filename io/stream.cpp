@@ -28,17 +28,21 @@ bool usable(const descriptor_ptr& d, std::error_code& ec) noexcept {
   return false;
 }
 
+// Bytes moved.
+std::size_t carry_out(descriptor& d, op& o, wait_kind why, clock::rep timeout, std::error_code& ec) {
+  ec = perform(d, o, why, timeout);
+  return ec ? 0 : static_cast<std::size_t>(o.result);
+}
+
 std::size_t receive(descriptor& d, void* to, std::size_t size, int flags, std::error_code& ec) {
   const clock::rep timeout = d.read_timeout.load(std::memory_order_relaxed);
   if (d.is_socket()) [[likely]] {
     op o(op_kind::receive, direction::in, to, size, flags);
-    ec = perform(d, o, wait_kind::io_read, timeout);
-    return ec ? 0 : static_cast<std::size_t>(o.result);
+    return carry_out(d, o, wait_kind::io_read, timeout, ec);
   }
   iovec vector{to, size};
   op o(d.kind() == descriptor_kind::shared_mode ? &read_shared : &read_own, direction::in, &vector);
-  ec = perform(d, o, wait_kind::io_read, timeout);
-  return ec ? 0 : static_cast<std::size_t>(o.result);
+  return carry_out(d, o, wait_kind::io_read, timeout, ec);
 }
 
 std::size_t send(descriptor& d, const std::byte* from, std::size_t size, std::error_code& ec) {
@@ -46,13 +50,11 @@ std::size_t send(descriptor& d, const std::byte* from, std::size_t size, std::er
   const auto data = const_cast<std::byte*>(from);
   if (d.is_socket()) [[likely]] {
     op o(op_kind::send, direction::out, data, size);
-    ec = perform(d, o, wait_kind::io_write, timeout);
-    return ec ? 0 : static_cast<std::size_t>(o.result);
+    return carry_out(d, o, wait_kind::io_write, timeout, ec);
   }
   iovec vector{data, size};
   op o(d.kind() == descriptor_kind::shared_mode ? &write_shared : &write_own, direction::out, &vector);
-  ec = perform(d, o, wait_kind::io_write, timeout);
-  return ec ? 0 : static_cast<std::size_t>(o.result);
+  return carry_out(d, o, wait_kind::io_write, timeout, ec);
 }
 
 template <class Buffer>
@@ -107,8 +109,7 @@ std::size_t read_vector(const descriptor_ptr& d, std::span<const mutable_buffer>
   message.msg_iov = vector.data();
   message.msg_iovlen = to_iovec(to, vector);
   op o(op_kind::receive_message, direction::in, &message, 1);
-  ec = perform(*d, o, wait_kind::io_read, d->read_timeout.load(std::memory_order_relaxed));
-  return ec ? 0 : static_cast<std::size_t>(o.result);
+  return carry_out(*d, o, wait_kind::io_read, d->read_timeout.load(std::memory_order_relaxed), ec);
 }
 
 void read_all(const descriptor_ptr& d, std::string& to, std::size_t limit, std::error_code& ec) {
@@ -195,8 +196,7 @@ std::size_t write_vector(const descriptor_ptr& d, std::span<const const_buffer> 
   message.msg_iov = vector.data();
   message.msg_iovlen = to_iovec(from, vector);
   op o(op_kind::send_message, direction::out, &message, 1);
-  ec = perform(*d, o, wait_kind::io_write, d->write_timeout.load(std::memory_order_relaxed));
-  return ec ? 0 : static_cast<std::size_t>(o.result);
+  return carry_out(*d, o, wait_kind::io_write, d->write_timeout.load(std::memory_order_relaxed), ec);
 }
 
 namespace {

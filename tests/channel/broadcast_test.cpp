@@ -134,6 +134,12 @@ TEST_CASE("messages that cannot be assigned to are broadcast and watched all the
     REQUIRE(got);
     CHECK(got->id == 4);
     CHECK(rx.lost() == 2);
+    CHECK(tx.send(reading{5, 0.5}));
+    CHECK(tx.send(reading{6, 0.5}));
+    tx.close();
+    int sum = 0;
+    for (const reading& each : rx) sum += each.id;
+    CHECK(sum == 11);
 
     auto [setter, watched] = watch(reading{1, 0.5});
     CHECK(watched.recv()->id == 1);
