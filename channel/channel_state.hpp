@@ -94,13 +94,11 @@ class channel_state : public channel_figures {
   // success, timeout or closed. Throws what the wait throws as well.
   channel_status send(T& message, deadline until = deadline::never()) {
     locked guard(lock_);
-    const bool turn = sends_.is_long();
+    if (sends_.is_long()) [[unlikely]]
+      return send_and_give_turn(message, guard, until);
     const channel_status status = send_locked(message, guard);
-    if (status != channel_status::full) [[likely]] {
-      if (turn) [[unlikely]]
-        give_turn(guard);
+    if (status != channel_status::full) [[likely]]
       return status;
-    }
     guard.release();
     return wait_to_send(message, until);
   }
@@ -108,15 +106,14 @@ class channel_state : public channel_figures {
   // success, timeout or closed.
   channel_status receive(receive_slot<T>& to, deadline until = deadline::never()) {
     locked guard(lock_);
-    const bool turn = receives_.is_long();
+    if (receives_.is_long()) [[unlikely]]
+      return receive_and_give_turn(to, guard, until);
     if (!buffer_.empty()) [[likely]] {
       take_front(to, guard);
-      if (turn) [[unlikely]]
-        give_turn(guard);
       return channel_status::success;
     }
     guard.release();
-    return wait_to_receive(to, until, turn);
+    return wait_to_receive(to, until);
   }
 
   // Everyone who waits is woken. What is in the buffer can still be received.
@@ -246,15 +243,12 @@ class channel_state : public channel_figures {
     }
   }
 
-  // Likewise; the buffer is empty. `turn`: should it not have to wait.
-  [[gnu::noinline]] channel_status wait_to_receive(receive_slot<T>& to, deadline until, bool turn) {
+  // Likewise; the buffer is empty.
+  [[gnu::noinline]] channel_status wait_to_receive(receive_slot<T>& to, deadline until) {
     for (locked guard(lock_, std::adopt_lock);; guard.lock()) {
-      if (const channel_status status = receive_locked(to, guard); status != channel_status::empty) {
-        if (turn) give_turn(guard);
+      if (const channel_status status = receive_locked(to, guard); status != channel_status::empty)
         return status;
-      }
       receives_.end();
-      turn = false;
       to.result = handover::retry;
       if (wait_in(receivers_, guard, wait_kind::channel_receive, &to, until) == wake_cause::timed_out) {
         return channel_status::timeout;
@@ -265,9 +259,23 @@ class channel_state : public channel_figures {
     }
   }
 
-  [[gnu::noinline]] static void give_turn(locked& guard) noexcept {
+  // What did not have to wait for long; out of the way. The lock is held at the call.
+  [[gnu::noinline]] channel_status send_and_give_turn(T& message, locked& guard, deadline until) {
+    const channel_status status = send_locked(message, guard);
+    if (status != channel_status::full) return give_turn(guard, status);
+    guard.release();
+    return wait_to_send(message, until);
+  }
+  [[gnu::noinline]] channel_status receive_and_give_turn(receive_slot<T>& to, locked& guard, deadline until) {
+    const channel_status status = receive_locked(to, guard);
+    if (status != channel_status::empty) return give_turn(guard, status);
+    guard.release();
+    return wait_to_receive(to, until);
+  }
+  static channel_status give_turn(locked& guard, channel_status status) noexcept {
     if (guard.owns_lock()) guard.unlock();
     give_way_to_others();
+    return status;
   }
 
   // The receiver `to` is claimed: whatever happens here, it has to be scheduled.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 namespace zsync::detail {
 
@@ -14,11 +15,12 @@ inline constexpr std::uint32_t turn_every = 256;
 class streak {
  public:
   // True: the caller should give a turn, with the lock released.
-  [[nodiscard]] bool is_long() noexcept { return ++successes_ % turn_every == 0; }
+  [[nodiscard]] bool is_long() noexcept { return ++successes_ == 0; }
   void end() noexcept { successes_ = 0; }  // somebody waits
 
  private:
-  std::uint32_t successes_ = 0;
+  std::uint8_t successes_ = 0;  // as many as turn_every make it zero again
 };
+static_assert(turn_every == std::uint32_t{1} + std::numeric_limits<std::uint8_t>::max());
 
 }  // namespace zsync::detail

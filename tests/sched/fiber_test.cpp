@@ -62,7 +62,7 @@ TEST_CASE("a fiber of no result drops what its function returns", "[fiber]") {
   test::in_fiber(everything, [] {
     struct counter {
       int add(int n) { return count += n; }
-      int count = 0;
+      std::atomic<int> count = 0;
     } counted;
     std::vector<zsync::fiber<>> all;
     all.emplace_back(&counter::add, &counted, 3);
