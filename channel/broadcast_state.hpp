@@ -138,18 +138,15 @@ class broadcast_state {
   // Leaves the message that was overwritten in its place. False: closed, and the message is still there.
   bool publish(cell& message) {
     wake_chain woken;
-    bool turn = false;
     {
       const spin_guard guard(lock_);
       if (closed_.load(std::memory_order_relaxed)) return false;
       std::swap(cells_[sent_ % cells_.size()],
                 message);  // the old one ends after the lock, with the caller's
-      turn = ++sent_ % turn_every == 0;
+      ++sent_;
       claim_all(receivers_, woken);
     }
     woken.schedule();
-    if (turn) [[unlikely]]
-      give_way_to_others();
     return true;
   }
 

@@ -261,8 +261,9 @@ class channel_state : public channel_figures {
 
   // What did not have to wait for long; out of the way. The lock is held at the call.
   [[gnu::noinline]] channel_status send_and_give_turn(T& message, locked& guard, deadline until) {
+    const bool never_waits = buffer_.grows();
     const channel_status status = send_locked(message, guard);
-    if (status != channel_status::full) return give_turn(guard, status);
+    if (status != channel_status::full) return never_waits ? status : give_turn(guard, status);
     guard.release();
     return wait_to_send(message, until);
   }

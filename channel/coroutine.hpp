@@ -140,7 +140,7 @@ class future_promise_base : public resumed_by {
 template <class T>
 class future_promise : public future_promise_base<T> {
  public:
-  template <class U>
+  template <class U = T>
   requires std::convertible_to<U&&, T>
   void return_value(U&& value) {
     if constexpr (std::is_reference_v<T>) {

@@ -75,7 +75,8 @@ template <class F>
 }
 
 // Fires at once if nothing else can go on, so beside it after() never does. A loop around it does not wait:
-// it has others run once in a while, and is not cancelled, but keeps a processor busy.
+// it has others run once in a while, so hold no std::mutex there either; it is not cancelled, and keeps a
+// processor busy.
 template <class F>
 [[nodiscard]] auto otherwise(F handler) {
   return detail::otherwise_case<F>(std::move(handler));

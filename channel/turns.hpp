@@ -1,6 +1,8 @@
 // Turns for others. A fiber whose operations never have to wait would keep its worker for itself, and neither
 // timers nor I/O of that worker would come: so once in a while one that has succeeded lets all who are ready
-// run before it returns. What is called try_... never does, nor does a lock: its holder should go on.
+// run before it returns. What promises never to wait does not, since its caller may hold a std::mutex:
+// try_..., and sends to unbounded channels, broadcasts and watches; nor do locks, semaphores and events. A
+// select does in any case, for it is what loops are made around.
 #pragma once
 
 #include <cstdint>

@@ -108,6 +108,10 @@ owned ends_another(shared_future<int> value, std::optional<owned>& other) {
   other.reset();
 }
 
+future<std::pair<int, int>> a_pair() { co_return {1, 2}; }
+
+TEST_CASE("a coroutine may return a list in braces", "[future]") { CHECK(a_pair().get() == std::pair(1, 2)); }
+
 TEST_CASE("a coroutine awaits futures, and its own is one", "[coroutine]") {
   over_workers([] {
     promise<int> late;

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <functional>
+#include <mutex>
 #include <optional>
 
 namespace {
@@ -46,30 +47,46 @@ TEST_CASE("who always finds room and messages leaves turns to others", "[channel
   });
 }
 
-TEST_CASE("who sends without end, or to a closed channel, leaves turns to others", "[channel][turns]") {
+TEST_CASE("who sends to, or receives from, a closed channel leaves turns to others", "[channel][turns]") {
   with_one_worker([] {
-    auto [tx, rx] = unbounded_channel<int>();
-    CHECK(a_neighbour_has_its_turn_beside([&tx = tx, &rx = rx] {
-      tx.send(1);
-      int i = 0;
-      while (rx.try_recv(i) == channel_status::success) continue;
-    }));
+    auto [tx, rx] = channel<int>(1);
     rx.close();
     CHECK(a_neighbour_has_its_turn_beside([&tx = tx] { tx.send(1); }));
     CHECK(a_neighbour_has_its_turn_beside([&rx = rx] { (void)rx.recv(); }));
   });
 }
 
-TEST_CASE("who publishes, or follows what is published, leaves turns to others", "[channel][turns]") {
+TEST_CASE("who follows what is published leaves turns to others", "[channel][turns]") {
   with_one_worker([] {
     auto [tx, rx] = broadcast<int>(4);
-    CHECK(a_neighbour_has_its_turn_beside([&tx = tx] { tx.send(1); }));
     CHECK(a_neighbour_has_its_turn_beside([&tx = tx, &rx = rx] {
       tx.send(1);
       (void)rx.recv();
     }));
     tx.close();
     CHECK(a_neighbour_has_its_turn_beside([&rx = rx] { (void)rx.recv(); }));
+  });
+}
+
+TEST_CASE("what never waits gives no turn, so a lock of threads may be held", "[channel][turns]") {
+  with_one_worker([] {
+    auto [endless, ignored] = unbounded_channel<int>();
+    auto [news, readers] = broadcast<int>(4);
+    auto [newest, observers] = watch(0);
+    std::mutex of_threads;  // who waits for it holds up its worker, and everybody on it
+    const auto send = [&, &to_all = endless, &to_each = news, &value = newest] {
+      for (int i = 0; i < 600; ++i) {
+        const std::lock_guard hold(of_threads);
+        to_all.send(i);
+        to_each.send(i);
+        value.send(i);
+      }
+    };
+    fiber one(send);
+    fiber two(send);
+    one.join();
+    two.join();
+    CHECK(ignored.size() == 1200);
   });
 }
 
