@@ -84,8 +84,10 @@ class async_policy {
 };
 
 // f(args...), all decayed, runs in a new fiber of the current runtime; throws std::system_error where spawn()
-// does. The future is ready when f and args are gone. As with std::async, the last future of the result waits
-// for it before it goes, so f may refer to what outlives the future; nothing ends that wait early.
+// does. Should there be no stack for it later, that error is the result, and what goes on with it does so
+// outside of any fiber. The future is ready when f and args are gone. As with std::async, the last future of
+// the result waits for it before it goes, so f may refer to what outlives the future; nothing ends that wait
+// early.
 template <class F, class... Args>
 requires(!std::is_same_v<std::remove_cvref_t<F>, std::launch>)
     [[gnu::always_inline]] inline auto async(F&& f, Args&&... args)
