@@ -140,10 +140,9 @@ class channel_state : public channel_figures {
   // Takes a place in the queue, unless the operation could go on at once: then returns false.
   bool enlist_sender(waiter& me) noexcept {
     std::lock_guard guard(lock_);
-    if (closed_.load(std::memory_order_relaxed) || buffer_.has_room() || buffer_.grows() ||
-        other_waits(receivers_, me)) {
+    // One that can grow never gets here: a send to it succeeds at once, as it does to one with room.
+    if (closed_.load(std::memory_order_relaxed) || buffer_.has_room() || other_waits(receivers_, me))
       return false;
-    }
     enqueue(senders_, me);
     return true;
   }

@@ -12,47 +12,35 @@ runtime_options single(runtime_options options) {
 
 }  // namespace
 
-// For the time of a call the thread is the worker; before and after, it is a plain thread.
-class loop::driving {
- public:
-  explicit driving(detail::worker& w) : worker_(w) { worker_.enter(); }
-  ~driving() { worker_.leave(); }
-  driving(const driving&) = delete;
-  driving& operator=(const driving&) = delete;
-
- private:
-  detail::worker& worker_;
-};
-
 loop::loop(runtime_options options) : executor(single(std::move(options)), 1) {}
 
 // With no fiber left there is nothing to drive: so whoever made it may end it, whichever thread has driven
 // it.
 loop::~loop() {
   if (scheduler_().alive() == 0) return;
-  const driving here(worker_());
+  const detail::driving here(worker_());
   scheduler_().end();
 }
 
 detail::worker& loop::worker_() const noexcept { return scheduler_().at(0); }
 
 std::size_t loop::poll() {
-  const driving here(worker_());
+  const detail::driving here(worker_());
   return worker_().run_round();
 }
 
 std::size_t loop::run_for(std::chrono::nanoseconds budget) {
-  const driving here(worker_());
+  const detail::driving here(worker_());
   return worker_().run_ready(budget > budget.zero() ? deadline::after(budget) : deadline::passed());
 }
 
 std::size_t loop::run_until_idle() {
-  const driving here(worker_());
+  const detail::driving here(worker_());
   return worker_().run_ready(deadline::never());
 }
 
 void loop::run() {
-  const driving here(worker_());
+  const detail::driving here(worker_());
   while (!stop_.exchange(false, std::memory_order_acq_rel) && scheduler_().alive() != 0) {
     worker_().run_ready(deadline::never(), &stop_);
     // A look at the kernel may have used up stop()'s wake-up, so its word is asked for once more.
@@ -61,7 +49,7 @@ void loop::run() {
 }
 
 bool loop::shutdown(std::chrono::nanoseconds grace) {
-  const driving here(worker_());
+  const detail::driving here(worker_());
   return executor::shutdown(grace);
 }
 

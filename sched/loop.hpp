@@ -13,10 +13,10 @@ namespace zsync {
 // Has one worker and no threads of its own. Driving it - poll(), run() and their like, shutdown(), and the
 // destructor if fibers are left - belongs to one thread, the first that does, as do native_handle() and
 // next_deadline(). stop() and what comes from executor (spawn(), post(), call_after(), stats(), dump() and so
-// on) may be called from any. What fibers do happens while it is driven only, so that thread must not wait
-// for a fiber of its own loop otherwise: a join() there, or the destructor of a handle whose fiber has not
-// ended, would last for ever. Ask a handle's join_for() between two polls, and declare handles before the
-// loop, whose destructor ends all fibers; or post() them.
+// on) may be called from any. What fibers do happens while it is driven only: a join() by that thread, or the
+// destructor of a handle or task_group, drives it until the fibers have ended. Any other wait of that thread
+// for what a fiber of its own loop does - a future's, a channel's - lasts for ever, as does each before the
+// first drive.
 class loop : public detail::executor {
  public:
   // `workers` is taken as 1. Throws std::system_error as runtime does; so does whatever drives it first, if
@@ -54,7 +54,6 @@ class loop : public detail::executor {
   [[nodiscard]] std::optional<clock::time_point> next_deadline() const noexcept;
 
  private:
-  class driving;
   [[nodiscard]] detail::worker& worker_() const noexcept;
 
   std::atomic<bool> stop_{false};

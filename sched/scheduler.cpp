@@ -150,6 +150,7 @@ void scheduler::admit(fiber_control& newborn, int placed_on) {
   }
   worker* const here = current_worker();
   const bool ours = here != nullptr && &here->owner() == this;
+  newborn.home.store(ours ? here : workers_.front().get(), std::memory_order_relaxed);  // until it begins
   newborn.placed = placed_on >= 0;
   if (newborn.placed) newborn.stealable = false;  // neither before nor after its start
   if (ours && !newborn.placed) {

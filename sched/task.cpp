@@ -55,6 +55,14 @@ void task::operator delete(void* block, std::size_t /*size*/, std::align_val_t a
     return wake_cause::notified;
   }
   wait end(wait_kind::join, this, accepts);
+  // Not done, so its worker is there. A thread between two polls of its loop would wait for itself.
+  if (end.party().plain_thread) [[unlikely]] {
+    if (worker& w = *home.load(std::memory_order_relaxed); w.rests_with_this_thread()) {
+      hold.unlock();
+      const driving meanwhile(w);
+      return wait_done(accepts, until, scope_expired);
+    }
+  }
   if (!end.open()) return end.cause();
   waiter me(end);
   joiners_.push_back(me);

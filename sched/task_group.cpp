@@ -103,6 +103,15 @@ detail::wake_cause task_group::wait_empty(std::uint32_t accepts) {
     detail::misuse("a task group is waited for by one of its children");
   }
   detail::wait end(detail::wait_kind::group, this, accepts);
+  // A child that has not ended has its worker. A thread between two polls of its loop would wait for itself.
+  if (end.party().plain_thread) [[unlikely]] {
+    detail::worker* const w = children_->home.load(std::memory_order_relaxed);
+    if (w != nullptr && w->rests_with_this_thread()) {
+      hold.unlock();
+      const detail::driving meanwhile(*w);
+      return wait_empty(accepts);
+    }
+  }
   if (!end.open()) return end.cause();
   detail::waiter me(end);
   waiters_.push_back(me);

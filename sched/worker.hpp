@@ -143,6 +143,9 @@ class worker {
   [[nodiscard]] bool driven() const noexcept {
     return driver_.load(std::memory_order_acquire) != driver::nobody;
   }
+  // A plain thread's question: it has driven this worker before, and so nobody runs its fibers while it
+  // waits.
+  [[nodiscard]] bool rests_with_this_thread() const noexcept;
   bool wake_if_asleep() noexcept;        // false: it was awake
   void wake() noexcept { io_->wake(); }  // its next block() returns at once
   [[nodiscard]] bool asleep() const noexcept { return sleep_.asleep(); }
@@ -271,7 +274,19 @@ class worker {
   std::atomic<worker_listing*> question_{nullptr};
   enum class driver : std::uint8_t { nobody, changing, thread, signalled, lister };
   std::atomic<driver> driver_{driver::nobody};
-  pthread_t thread_{};  // which drives it; written by it
+  std::atomic<pthread_t> thread_{};  // which drives it, or did last; written by it
+};
+
+// While one lives, the calling thread is the worker; before and after, it is a plain thread.
+class driving {
+ public:
+  explicit driving(worker& w) : worker_(w) { worker_.enter(); }
+  ~driving() { worker_.leave(); }
+  driving(const driving&) = delete;
+  driving& operator=(const driving&) = delete;
+
+ private:
+  worker& worker_;
 };
 
 }  // namespace zsync::detail
