@@ -161,6 +161,7 @@ class broadcast_state {
     count.fetch_add(1, std::memory_order_relaxed);
     ends_.fetch_add(1, std::memory_order_relaxed);
   }
+  // Each drop releases what its end did; the last of a kind, and the last of all, acquire it.
   void drop(std::atomic<std::size_t>& count) noexcept {
     if (count.fetch_sub(1, std::memory_order_acq_rel) == 1) close();
     if (ends_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;

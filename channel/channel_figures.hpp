@@ -23,7 +23,8 @@ class channel_figures {
   ~channel_figures() = default;
 
   spinlock lock_;
-  // Written under the lock; read without it by the questions above, which is why they are atomic.
+  // Written under the lock; read without it by the questions above, which is why they are atomic. `closed_`
+  // is stored with release and asked with acquire: who finds it closed sees what was done before the close.
   std::atomic<bool> closed_{false};
   std::atomic<bool> senders_waiting_{false};    // somebody waits to send
   std::atomic<bool> receivers_waiting_{false};  // somebody waits to receive

@@ -163,6 +163,7 @@ class channel_state : public channel_figures {
   }
 
   // ---- the ends: the channel closes with the last of either kind -----------------------------------------
+  // Each drop releases what its end did; the last of a kind, and the last of both, acquire it.
 
   void add_sender() noexcept { sender_count_.fetch_add(1, std::memory_order_relaxed); }
   void add_receiver() noexcept { receiver_count_.fetch_add(1, std::memory_order_relaxed); }

@@ -37,7 +37,7 @@ void condition_queue::withdraw(waiter& me) noexcept {
   waiters_.remove(me);
 }
 
-// Of a wait that is open, and not to be gone through with. A notification that came meanwhile is another's.
+// Abandons a wait that is open already. A notification that came meanwhile is passed on to another waiter.
 void condition_queue::give_up(wait& w, waiter& me) noexcept {
   const bool notified = !w.party().claim() && w.suspend() == wake_cause::notified;
   withdraw(me);

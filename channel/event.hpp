@@ -10,8 +10,8 @@ namespace zsync {
 
 // Manual reset: set() lets everyone through, until reset(). Automatic reset: set() lets one through, the
 // longest waiting or else the next to come; setting it twice before somebody came counts once. Any fiber or
-// thread may call anything. Waiting is a cancellation point. It may be destroyed as soon as a wait has
-// returned.
+// thread may call anything. Waiting is a cancellation point. It may be destroyed once every wait has
+// returned, even if the call that ended them has not.
 class event {
  public:
   enum reset_mode : std::uint8_t { manual_reset, auto_reset };

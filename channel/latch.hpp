@@ -9,8 +9,9 @@
 
 namespace zsync {
 
-// Any fiber or thread may count down and wait. Waiting is a cancellation point. It may be destroyed as soon
-// as a wait has returned. Counting below zero, and beginning there, ends the program.
+// Any fiber or thread may count down and wait. Waiting is a cancellation point. It may be destroyed once
+// every wait has returned, even if the call that ended them has not. Counting below zero, and beginning
+// there, ends the program.
 class latch {
  public:
   constexpr explicit latch(std::ptrdiff_t expected) noexcept : left_(expected) {
@@ -25,7 +26,7 @@ class latch {
   void count_down(std::ptrdiff_t by = 1) noexcept;
   [[nodiscard]] bool try_wait() const noexcept;
   void wait() const { wait_until(deadline::never()); }
-  void arrive_and_wait(std::ptrdiff_t by = 1);
+  void arrive_and_wait(std::ptrdiff_t by = 1);  // who is cancelled meanwhile has arrived nevertheless
 
   // False: the time has passed.
   bool wait_until(deadline until) const;

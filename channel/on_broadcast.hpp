@@ -23,7 +23,7 @@ class broadcast_case final : public select_case {
   void withdraw(waiter& me) noexcept override { from_.withdraw(me); }
   bool complete() override { return attempt(); }  // woken means: look for yourself
   void run() override { std::invoke(handler_, std::move(message_)); }
-  wait_subject subject() const noexcept override { return {wait_kind::broadcast_receive, nullptr}; }
+  wait_subject subject() const noexcept override { return {wait_kind::broadcast_receive, &from_.state()}; }
 
  private:
   broadcast_reader<T>& from_;

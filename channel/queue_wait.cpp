@@ -6,6 +6,7 @@
 
 namespace zsync::detail {
 
+// Without a turn for others, which throw_cancelled() gives: the caller has slept, or wait_in() has given it.
 void wait_end::throw_it() const {
   if (cause_ == wake_cause::cancelled) throw cancelled{};
   throw std::system_error(error::deadline_expired);

@@ -25,7 +25,7 @@ class shared_mutex {
   detail::shared_lock_state state_;
 };
 
-// The timed calls return false once the time has passed.
+// As shared_mutex, but for the timed calls, which return false once the time has passed.
 class shared_timed_mutex {
  public:
   constexpr shared_timed_mutex() noexcept = default;

@@ -10,8 +10,8 @@
 namespace zsync {
 
 // Any fiber or thread may add, finish and wait, and it can be used again once it has come back to zero.
-// Waiting is a cancellation point. It may be destroyed as soon as a wait has returned. Below zero ends the
-// program.
+// Waiting is a cancellation point. It may be destroyed once every wait has returned, even if the call that
+// ended them has not. Below zero ends the program.
 class wait_group {
  public:
   constexpr explicit wait_group(std::ptrdiff_t pending = 0) noexcept : pending_(pending) {

@@ -15,19 +15,20 @@ struct stack_position {
   const void* frame = nullptr;  // the frame pointer
 };
 
-// Of a fiber that is not running, from its saved context.
+// The position of a fiber that is not running, from its saved context.
 stack_position position_of_parked(const void* context) noexcept;
 
-// Of what a signal has interrupted; `context` is the handler's third argument.
+// The position of what a signal has interrupted; `context` is the handler's third argument.
 stack_position position_of_interrupted(const void* context) noexcept;
 
-// Of the caller.
+// The caller's position.
 inline stack_position position_here() noexcept { return {nullptr, __builtin_frame_address(0)}; }
 
-// Its stack pointer; nullptr where that is not known.
+// The stack pointer of what a signal has interrupted; nullptr where that is not known.
 const void* stack_pointer_of_interrupted(const void* context) noexcept;
 
-// Of who waits with `object` on his stack and chooses, as the caller does, who runs next: where that begins.
+// Where the choosing of the next fiber begins, on the stack of one that waits with `object` on that stack,
+// and that itself chooses (`chooser`: the position of the caller, who is within that).
 stack_position position_of_waiting(stack_position chooser, const void* object) noexcept;
 
 // Writes up to `limit` code addresses to `frames`, the innermost first; how many. Reads nothing outside
@@ -35,9 +36,9 @@ stack_position position_of_waiting(stack_position chooser, const void* object) n
 std::size_t walk_frames(stack_position from, const void* low, const void* high, const void** frames,
                         std::size_t limit) noexcept;
 
-// Of what a signal has interrupted, within its handler: `context` is the handler's third argument, and the
-// interrupted stack lies in [low, high). Uses the unwinder's tables, which code without frame pointers has
-// as well, and walks by frame pointers if they lead nowhere. How many.
+// The frames of what a signal has interrupted, for its handler: `context` is the handler's third argument,
+// and the interrupted stack lies in [low, high). Uses the unwinder's tables, which code without frame
+// pointers has as well, and walks by frame pointers if they lead nowhere. How many.
 std::size_t unwind_interrupted(const void* context, const void* low, const void* high, const void** frames,
                                std::size_t limit) noexcept;
 

@@ -15,7 +15,7 @@
 
 namespace zsync::detail {
 
-class worker;  // opaque here, as is the next
+class worker;  // opaque here, as are the next
 class wait;
 struct deadline_frame;
 class local_table;
@@ -54,6 +54,7 @@ class fiber_control : public parker {
     }
   }
 
+  // Each release() hands on what its owner did, and the last acquires all of it.
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
     checker::release(&references_);
@@ -68,7 +69,7 @@ class fiber_control : public parker {
   plain<fiber_control*> next = nullptr;  // link of the one queue that holds it; that queue guards it
   void* context = nullptr;               // where it goes on, while suspended; home's thread
   exception_state exceptions;            // while suspended; home's thread
-  std::atomic<worker*> home{nullptr};    // changes only while it stands in a stealable queue
+  std::atomic<worker*> home{nullptr};    // a newborn's spawner; changes only while it is ready
   int saved_errno = 0;                   // while suspended; home's thread
   bool stealable = false;                // may move to another worker after it started
   bool placed = false;                   // spawned for one worker: not stolen even as a newborn

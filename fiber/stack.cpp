@@ -127,7 +127,7 @@ struct stack_pool::size_class {
   std::vector<stack> free;         // capacity for every carved stack, so that release() cannot fail
 };
 
-stack_pool::stack_pool() : guards_(guard_pages_work() ? guard_kind::guard_pages : guard_kind::protection) {}
+stack_pool::stack_pool() : guard_pages_(guard_pages_work()) {}
 
 stack_pool::~stack_pool() {
   for (const auto& sizes : classes_) {
@@ -164,7 +164,7 @@ stack stack_pool::allocate(std::size_t size) noexcept try {
     return {};
   }
   ++sizes.carved_of_last;
-  carved_.fetch_add(1, std::memory_order_relaxed);
+  change(carved_, 1);
   std::byte* const bottom = begin + guard_size;
   return {bottom, bottom + sizes.size - (index % colours) * cache_line, &s.slots[index]};
 } catch (const std::bad_alloc&) {
@@ -175,6 +175,8 @@ stack stack_pool::allocate(std::size_t size) noexcept try {
 void stack_pool::release(const stack& memory) noexcept {
   std::byte* const end = end_of(memory);
   const std::lock_guard hold(mutex_);
+  memory.slot->home.store(nullptr, std::memory_order_relaxed);
+  memory.slot->owner.store(nullptr, std::memory_order_relaxed);
   size_class& sizes = class_of(static_cast<std::size_t>(end - memory.bottom));
   sizes.free.push_back(memory);
   change(holding_, 1);
@@ -259,7 +261,7 @@ bool stack_pool::grow(size_class& sizes) {
 }
 
 bool stack_pool::guard(std::byte* at) noexcept {
-  if (guards_ == guard_kind::guard_pages && ::madvise(at, guard_size, guard_install) == 0) return true;
+  if (guard_pages_ && ::madvise(at, guard_size, guard_install) == 0) return true;
   return ::mprotect(at, guard_size, PROT_NONE) == 0;
 }
 

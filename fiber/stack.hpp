@@ -14,7 +14,10 @@ namespace zsync::detail {
 class fiber_control;
 class worker;
 
-// Who uses a stack, for those who have to find all fibers: one for each stack, beside its slab.
+// Who uses a stack, for those who have to find all fibers: one for each stack, beside its slab. Written by
+// the worker that runs the fiber, read by any under the pool's lock, in for_each_slot(): the fiber that is
+// found there is whole, if its home is the reader's own worker, or may have moved from there meanwhile; for a
+// fiber that may move is destroyed only after its stack was released, which takes that lock.
 struct stack_slot {
   std::atomic<fiber_control*> owner{nullptr};
   std::atomic<worker*> home{nullptr};
@@ -35,10 +38,6 @@ struct stack {
 // page and costs a system call.
 std::size_t touched_bytes(const stack& memory) noexcept;
 
-// How guards are made on this machine: guard_pages needs no mapping of its own (Linux 6.13), protection
-// splits mappings, of which the kernel allows some 65,000.
-enum class guard_kind : std::uint8_t { guard_pages, protection };
-
 // Thread-safe. Memory goes back to the kernel when the pool dies; earlier the touched pages of deep stacks,
 // and all of those that were not needed for a while.
 class stack_pool {
@@ -57,7 +56,7 @@ class stack_pool {
 
   // A stack of rounded(size) bytes. An empty one if the kernel gives no more memory.
   [[nodiscard]] stack allocate(std::size_t size) noexcept;
-  void release(const stack& memory) noexcept;
+  void release(const stack& memory) noexcept;  // it is nobody's from here on, its slot says
 
   // The kernel refused the last request, nothing has been released since, and it still refuses one of that
   // size.
@@ -80,10 +79,6 @@ class stack_pool {
   // Calls back with every slot ever carved, with the pool locked.
   void for_each_slot(const std::function<void(stack_slot&)>& visit);
 
-  // Held by whoever ends a fiber that may move between workers, so that for_each_slot() finds it whole.
-  [[nodiscard]] std::mutex& lock() noexcept { return mutex_; }
-
-  [[nodiscard]] guard_kind guards() const noexcept { return guards_; }
   [[nodiscard]] std::size_t carved() const noexcept { return carved_.load(std::memory_order_relaxed); }
 
  private:
@@ -97,10 +92,12 @@ class stack_pool {
 
   std::mutex mutex_;  // guards everything below but the atomics
   std::vector<std::unique_ptr<size_class>> classes_;
-  guard_kind guards_;
+  // Guards need no mappings of their own (Linux 6.13). Else they split mappings, of which the kernel allows
+  // some 65,000.
+  const bool guard_pages_;
   std::atomic<bool> exhausted_{false};
-  std::atomic<std::size_t> carved_{0};
-  std::atomic<std::size_t> holding_{0};  // changed under the lock
+  std::atomic<std::size_t> carved_{0};  // changed under the lock, as the next
+  std::atomic<std::size_t> holding_{0};
 };
 
 }  // namespace zsync::detail

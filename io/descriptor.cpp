@@ -17,7 +17,7 @@ namespace {
 using guard = std::lock_guard<spinlock>;
 
 void return_fd(int fd) noexcept {
-  const checker::unseen the_number;  // whoever used it has left it, and the counts say so
+  const checker::unseen writing;  // the number: its users are gone, as the counts say
   // Not repeated at EINTR: the number is free by then.
   if (fd >= 0) kernel::close(fd);
 }

@@ -49,7 +49,6 @@ class readiness final : public engine {
   void wait(deadline until) override;
   void wake() noexcept override { selector_->wake(); }
   [[nodiscard]] int native_handle() const noexcept override { return selector_->native_handle(); }
-  [[nodiscard]] std::size_t pending() const noexcept override { return 0; }
 
   [[nodiscard]] int arm(descriptor& d, const op& o) noexcept override;
   void forget(descriptor& d) noexcept override;

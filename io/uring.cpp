@@ -138,7 +138,6 @@ class uring final : public engine {
   }
 
   int native_handle() const noexcept override;
-  std::size_t pending() const noexcept override { return in_kernel_; }
 
   bool prefers_attempt(const op& o, expectation what) const noexcept override {
     switch (o.kind) {

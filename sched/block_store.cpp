@@ -1,6 +1,5 @@
 #include <zsync/sched/block_store.hpp>
 
-#include <iterator>
 #include <new>
 #include <utility>
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 namespace zsync::detail {
 
@@ -32,8 +33,8 @@ class block_store {
 
   static int list_of(std::size_t size) noexcept;
 
-  free_block* lists_[2] = {};
-  std::uint32_t kept_[2] = {};
+  free_block* lists_[std::size(sizes)] = {};
+  std::uint32_t kept_[std::size(sizes)] = {};
 };
 
 }  // namespace zsync::detail

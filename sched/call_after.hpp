@@ -27,6 +27,8 @@ class delayed_call : private timer_node {
  public:
   explicit delayed_call(deadline when) noexcept : timer_node(&delayed_call::expire), when_(when) {}
 
+  // Each release() hands on what its owner did, and the last acquires it. Likewise `state_`: who leaves
+  // `armed` takes over the closure, which start() wrote, and hands on what became of it.
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
     checker::release(&references_);
@@ -149,9 +151,9 @@ template <class Rep, class Period, class F>
 [[nodiscard, gnu::always_inline]] inline timer call_after(std::chrono::duration<Rep, Period> d, F&& f) {
   return timer::start(deadline::after(d), {nullptr, detail::code_address()}, std::forward<F>(f));
 }
-template <class Clock, class Duration, class F>
-[[nodiscard, gnu::always_inline]] inline timer call_at(std::chrono::time_point<Clock, Duration> when, F&& f) {
-  return timer::start(deadline::at(when), {nullptr, detail::code_address()}, std::forward<F>(f));
+template <class F>
+[[nodiscard, gnu::always_inline]] inline timer call_at(deadline when, F&& f) {
+  return timer::start(when, {nullptr, detail::code_address()}, std::forward<F>(f));
 }
 
 }  // namespace zsync

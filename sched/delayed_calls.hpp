@@ -22,8 +22,6 @@ class delayed_calls {
   // Any thread.
   void mail(delayed_call& call) noexcept;
 
-  worker* home() const noexcept { return home_; }
-
  private:
   void unlist(delayed_call& call) noexcept;
   delayed_call* next_mail() noexcept;

@@ -140,14 +140,24 @@ class fiber {
   }
 
   // An optional result; of one that is a reference, a pointer to what it refers to; of void, whether it has
-  // ended. Empty (null, false): not ended within `d`, and still joinable.
+  // ended. Empty (null, false): not ended within `d`, and still joinable. Throws what join() throws.
   template <class Rep, class Period>
   auto join_for(std::chrono::duration<Rep, Period> d) {
-    return join_until_deadline(deadline::after(d));
+    return join_until(deadline::after(d));
   }
-  template <class Clock, class Duration>
-  auto join_until(std::chrono::time_point<Clock, Duration> tp) {
-    return join_until_deadline(deadline::at(tp));
+
+  auto join_until(deadline until) {
+    if constexpr (std::is_void_v<T>) {
+      if (!wait_done(until)) return false;
+      take();
+      return true;
+    } else if constexpr (std::is_reference_v<T>) {
+      if (!wait_done(until)) return static_cast<std::remove_reference_t<T>*>(nullptr);
+      auto&& result = take();
+      return std::addressof(result);
+    } else {
+      return wait_done(until) ? std::optional<T>(take()) : std::nullopt;
+    }
   }
 
   // Lets it run on alone. An exception that escapes it terminates the process.
@@ -209,20 +219,6 @@ class fiber {
     }
     if (!scope_expired) return false;
     throw std::system_error(error::deadline_expired);
-  }
-
-  auto join_until_deadline(deadline until) {
-    if constexpr (std::is_void_v<T>) {
-      if (!wait_done(until)) return false;
-      take();
-      return true;
-    } else if constexpr (std::is_reference_v<T>) {
-      if (!wait_done(until)) return static_cast<std::remove_reference_t<T>*>(nullptr);
-      auto&& result = take();
-      return std::addressof(result);
-    } else {
-      return wait_done(until) ? std::optional<T>(take()) : std::nullopt;
-    }
   }
 
   T take() {

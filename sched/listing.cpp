@@ -35,7 +35,7 @@ bool worker::keeps(const fiber_control& f) const noexcept {
 }
 
 void worker::describe(const fiber_control& f, worker_listing& into) const {
-  const checker::unseen its_name;  // and all else that is its own, while it waits at home
+  const checker::unseen reading;  // what is the fiber's own: it waits at home, so nobody writes it
   fiber_record r = outline(f);
   const bool waiting = f.is_waiting();
   if (f.name != nullptr) r.name = *f.name;
@@ -79,8 +79,8 @@ void worker::list_fibers(worker_listing& into) noexcept {
   into.done.store(true, std::memory_order_release);
 }
 
-// Of those that stay here all is told after the pool's lock, which everybody needs who carves or frees a
-// stack: it takes memory, and calls of the kernel.
+// Fibers that stay here are described in full, but only after the pool's lock is released: that takes memory
+// and system calls, and whoever carves or frees a stack needs the lock.
 void worker::list_each(worker_listing& into) {
   std::vector<const fiber_control*> kept;
   owner_.stacks().for_each_slot([&](stack_slot& slot) {
@@ -110,6 +110,9 @@ void worker::look_soon() noexcept {
   ids_end_ = ids_;
 }
 
+// `question_` hands the listing to the worker (release in ask(), acquire here) or back to who asked
+// (withdraw()); its `done` hands the answer over. The first look only spares the exchange: request_sweep()
+// orders it.
 void worker::answer_listing() noexcept {
   if (question_.load(std::memory_order_relaxed) == nullptr) return;
   if (worker_listing* const question = question_.exchange(nullptr, std::memory_order_acq_rel))

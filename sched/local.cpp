@@ -27,16 +27,10 @@ local_table& thread_table() {
   return table;
 }
 
-// A root is its thread, and lives as long as its worker.
-fiber_control* fiber_of_caller() noexcept {
-  worker* const here = current_worker();
-  return here == nullptr || here->at_root() ? nullptr : &here->current();
-}
-
 }  // namespace
 
 local_value* find_local(const void* key) noexcept {
-  const fiber_control* const fiber = fiber_of_caller();
+  const fiber_control* const fiber = current_fiber_but_root();
   local_value* v = fiber == nullptr           ? thread_table().first
                    : fiber->locals == nullptr ? nullptr
                                               : fiber->locals->first;
@@ -45,7 +39,7 @@ local_value* find_local(const void* key) noexcept {
 }
 
 void add_local(local_value& value) try {
-  fiber_control* const fiber = fiber_of_caller();
+  fiber_control* const fiber = current_fiber_but_root();
   if (fiber != nullptr && fiber->locals == nullptr) fiber->locals = new local_table;
   local_table& table = fiber == nullptr ? thread_table() : *fiber->locals;
   value.next = table.first;

@@ -23,7 +23,8 @@ class loop : public detail::executor {
   // the backend turns out not to work on that thread. A second thread that drives it, or a fiber of its own,
   // ends the process with a message.
   explicit loop(runtime_options options = {});
-  // Cancels all fibers and runs until they have unwound. If none is left, by any thread.
+  // Cancels all fibers and runs until they have unwound; if some do not within the grace time, as ~runtime.
+  // If none is left, by any thread.
   ~loop();
 
   // Runs each fiber that is ready now once. Never blocks. How many ran.

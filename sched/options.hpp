@@ -55,7 +55,8 @@ struct runtime_options {
   // another call (locks of files, children), as io/interpose has them, get up to 4,096 threads besides.
   unsigned helpers_max = 64;
 
-  // For tests of code that is to run under work_stealing: every wake moves such a fiber to another worker.
+  // For tests of code that is to run under work_stealing: every wake by its own worker moves such a fiber to
+  // another one. (Those from elsewhere move nothing: many of them are the second half of such a move.)
   bool force_migration = false;
 };
 

@@ -39,7 +39,7 @@ class picture {
   std::vector<worker_view> workers;
   std::vector<wait_cycle> cycles;
 
-  // Who is called so, or is at that address; nullptr: none of the fibers here.
+  // The fiber with that identity, or at that address; nullptr if it is not listed here.
   [[nodiscard]] const fiber_record* by_id(std::uint64_t id) const noexcept;
   [[nodiscard]] const fiber_record* by_address(std::uintptr_t self) const noexcept;
 
@@ -50,7 +50,7 @@ class picture {
   std::vector<fiber_record> sampled_;  // of workers that did not answer
 };
 
-// Of all runtimes of the process; none of them is needed for what is made of that. From plain threads.
+// One of each runtime of the process; they stay valid after the runtimes are gone. From plain threads.
 std::list<picture> all_pictures(look how = look::each_fiber);
 
 }  // namespace zsync::detail

@@ -26,9 +26,6 @@ class poller {
 
   // Readable when wait() would have something to do.
   [[nodiscard]] virtual int native_handle() const noexcept = 0;
-
-  // In how many operations the kernel is engaged now, for statistics.
-  [[nodiscard]] virtual std::size_t pending() const noexcept = 0;
 };
 
 // Turns `automatic` into what this machine has, saying once on stderr if that is not the best. Throws

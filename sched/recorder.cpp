@@ -61,7 +61,7 @@ bool worker::record_stop() noexcept {
     recorder_->know(f);
   }
   recorder_->add(event);
-  return ++recorder_->stops % picks_a_turn == 0;
+  return ++recorder_->stops % picks_per_tick == 0;
 }
 
 void worker::record_wake(const fiber_control& f, bool newborn) noexcept {

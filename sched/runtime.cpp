@@ -43,14 +43,17 @@ executor::executor(runtime_options options, unsigned driven)
     : impl_(std::make_unique<scheduler>(std::move(options), driven)) {}
 
 executor::~executor() {
-  if (const worker* const here = current_worker();
-      here != nullptr && &here->owner() == impl_.get() && !here->at_root()) {
-    misuse("a fiber destroys the runtime that runs it");
-  }
+  if (runs_caller()) misuse("a fiber destroys the runtime that runs it");
   impl_->end();
 }
 
+bool executor::runs_caller() const noexcept {
+  const worker* const here = current_worker();
+  return here != nullptr && &here->owner() == impl_.get() && !here->at_root();
+}
+
 bool executor::shutdown(std::chrono::nanoseconds grace) {
+  if (runs_caller()) misuse("a fiber shuts down the runtime that runs it, and would wait for itself");
   if (impl_->quiesce(deadline::after(grace))) return true;
   dump_to_stderr(*impl_, "fibers remain after a shutdown");
   return false;

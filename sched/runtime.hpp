@@ -54,17 +54,17 @@ class executor {
   [[nodiscard, gnu::always_inline]] inline timer call_after(std::chrono::duration<Rep, Period> d, F&& f) {
     return timer::start(deadline::after(d), {&scheduler_(), code_address()}, std::forward<F>(f));
   }
-  template <class Clock, class Duration, class F>
-  [[nodiscard, gnu::always_inline]] inline timer call_at(std::chrono::time_point<Clock, Duration> when,
-                                                         F&& f) {
-    return timer::start(deadline::at(when), {&scheduler_(), code_address()}, std::forward<F>(f));
+  template <class F>
+  [[nodiscard, gnu::always_inline]] inline timer call_at(deadline when, F&& f) {
+    return timer::start(when, {&scheduler_(), code_address()}, std::forward<F>(f));
   }
 
   // Cancels all fibers and waits for their ends. False: some remain after `grace`. From a plain thread, or
-  // from a fiber of another runtime. If some remain, a dump is written to stderr. Fibers spawned from now on
-  // begin cancelled.
+  // from a fiber of another runtime; one of its own ends the program. If some remain, a dump is written to
+  // stderr. Fibers spawned from now on begin cancelled.
   bool shutdown(std::chrono::nanoseconds grace);
 
+  // From any thread, while everything runs on; takes no lock.
   [[nodiscard]] runtime_stats stats() const;
 
   // Every fiber: id, name, state, what it waits for (which descriptor and peer, which channel and how full it
@@ -95,6 +95,8 @@ class executor {
   [[nodiscard]] scheduler& scheduler_() const noexcept { return *impl_; }
 
  private:
+  [[nodiscard]] bool runs_caller() const noexcept;
+
   std::unique_ptr<scheduler> impl_;
 };
 
@@ -106,7 +108,9 @@ class runtime : public detail::executor {
   // Starts the workers. Throws std::system_error: a backend asked for by name that cannot be had, no threads.
   explicit runtime(runtime_options options = {}) : executor(std::move(options), 0) {}
 
-  // Cancels all fibers, waits until they have unwound, and joins the workers. From a plain thread.
+  // Cancels all fibers, waits until they have unwound, and joins the workers. From a plain thread, or from a
+  // fiber of another runtime. If some do not end within runtime_options::shutdown_grace, a list of them goes
+  // to stderr and the program ends.
   ~runtime() = default;
 
   // Runs f in a fiber and waits for it; returns its result or rethrows. From a plain thread.
@@ -129,8 +133,8 @@ class main_runtime : public executor {
 
 // Runs f in a fiber on a runtime made for it, returns its result or rethrows. The calling thread is the first
 // worker, so with one worker the process stays single-threaded. Fibers that are left when f ends are
-// cancelled and unwound. `f` runs on the first worker, so on the calling thread, and is called 'main' in
-// dumps. `int main() { return zsync::run([] { ... }); }`
+// cancelled and unwound, as by ~runtime. `f` runs on the first worker, so on the calling thread, and is
+// called 'main' in dumps. `int main() { return zsync::run([] { ... }); }`
 template <class F>
 [[gnu::always_inline]] inline auto run(F&& f, runtime_options options = {}) -> detail::spawn_result<F> {
   detail::main_runtime on(std::move(options));

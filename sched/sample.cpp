@@ -29,7 +29,7 @@ struct {
 } sampling;
 
 void describe(const fiber_control& f, const void* context, worker_sample& into) noexcept {
-  const checker::unseen the_askers;  // memory, ordered by the phase
+  const checker::unseen writing;  // the asker's memory: the phase orders it
   into.in_fiber = static_cast<bool>(f.memory);
   into.id = f.id;
   into.self = reinterpret_cast<std::uintptr_t>(&f);

@@ -171,7 +171,7 @@ void scheduler::admit(fiber_control& newborn, int placed_on) {
 }
 
 void scheduler::inject(fiber_control& newborn) noexcept {
-  // The newborn may end, and the runtime after it, as soon as it can be taken.
+  // The newborn may end, and the runtime after it, as soon as it can be taken. Release: for close().
   injecting_.fetch_add(1, std::memory_order_relaxed);
   {
     const std::lock_guard hold(injection_lock_);

@@ -77,7 +77,16 @@ class scheduler {
   void wake_thief() noexcept;
   void thief_done() noexcept { thieves_.store(0, std::memory_order_relaxed); }
 
-  // A worker goes on after a sleep.
+  // How many workers are asleep, roughly: those that fall asleep count themselves before, those that wake
+  // after. Decides only whether waking somebody is worth a try.
+  [[nodiscard]] unsigned asleep() const noexcept { return asleep_.load(std::memory_order_relaxed); }
+  // By a worker; how many sleep with it.
+  unsigned note_asleep() noexcept { return asleep_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  void note_woken() noexcept {
+    asleep_.fetch_sub(1, std::memory_order_relaxed);
+    note_awake();
+  }
+  // A worker goes on after a sleep, or is driven from now on.
   void note_awake() noexcept {
     if (sentinel* const looks = sentinel_.load(std::memory_order_acquire)) looks->note_awake();
   }
@@ -93,8 +102,6 @@ class scheduler {
   [[nodiscard]] stack_tidying& tidying() noexcept { return tidying_; }
   [[nodiscard]] helper_pool& helpers() noexcept { return *helpers_; }
   [[nodiscard]] runtime_stats stats() const;
-
-  std::atomic<std::uint32_t> idle{0};  // workers asleep, roughly
 
  private:
   void start(unsigned threads_from);  // and waits until each thread drives its worker
@@ -119,6 +126,9 @@ class scheduler {
   ready_queue injected_;                        // injection_lock_
   std::atomic<std::size_t> injected_count_{0};  // changed under the lock
   std::atomic<std::uint32_t> injecting_{0};     // threads within inject()
+  std::atomic<std::uint32_t> asleep_{0};
+  // 1: somebody was woken to steal, and has neither found anything nor given up. Whoever wakes from a sleep
+  // comes to thief_done() by either way: in steal(), or in pick_slowly() if it finds work of its own.
   std::atomic<std::uint32_t> thieves_{0};
   std::atomic<bool> stopping_{false};
   spinlock quiet_lock_;

@@ -18,12 +18,13 @@ deadline_scope::~deadline_scope() {
   innermost = frame_.outer;
 }
 
-cancellation_shield::cancellation_shield() noexcept {
-  if (detail::fiber_control* const fiber = detail::current_fiber()) ++fiber->shields;
+cancellation_shield::cancellation_shield() noexcept : fiber_(detail::current_fiber()) {
+  if (fiber_ != nullptr) ++fiber_->shields;
 }
 
 cancellation_shield::~cancellation_shield() {
-  if (detail::fiber_control* const fiber = detail::current_fiber()) --fiber->shields;
+  if (fiber_ != detail::current_fiber()) detail::misuse("a cancellation_shield ends elsewhere than it began");
+  if (fiber_ != nullptr) --fiber_->shields;
 }
 
 }  // namespace zsync

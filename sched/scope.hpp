@@ -20,9 +20,6 @@ class deadline_scope {
   template <class Rep, class Period>
   [[nodiscard]] explicit deadline_scope(std::chrono::duration<Rep, Period> d)
       : deadline_scope(deadline::after(d)) {}
-  template <class Clock, class Duration>
-  [[nodiscard]] explicit deadline_scope(std::chrono::time_point<Clock, Duration> tp)
-      : deadline_scope(deadline::at(tp)) {}
   [[nodiscard]] explicit deadline_scope(deadline until) noexcept;
   ~deadline_scope();
   deadline_scope(const deadline_scope&) = delete;
@@ -37,23 +34,28 @@ class deadline_scope {
 };
 
 // While one lives, cancellation of the calling fiber is postponed: waits neither end by it nor throw. Nests.
+// A local variable: if it dies in another fiber than it was made in, that ends the program. On a plain
+// thread, which nobody cancels, it does nothing.
 class cancellation_shield {
  public:
   [[nodiscard]] cancellation_shield() noexcept;
   ~cancellation_shield();
   cancellation_shield(const cancellation_shield&) = delete;
   cancellation_shield& operator=(const cancellation_shield&) = delete;
+
+ private:
+  detail::fiber_control* const fiber_;  // nullptr: a plain thread's
 };
 
-// Runs f within a deadline_scope that ends after `d`, or at `when`. Throws std::system_error(timed_out) from
-// the wait that it was in by then.
+// Runs f within a deadline_scope that ends after `d`, or at `when`. What the scope throws comes from the wait
+// that f was in by then.
 template <class Rep, class Period, class F>
 auto timeout(std::chrono::duration<Rep, Period> d, F&& f) -> decltype(std::forward<F>(f)()) {
   const deadline_scope scope(d);
   return std::forward<F>(f)();
 }
-template <class Clock, class Duration, class F>
-auto timeout(std::chrono::time_point<Clock, Duration> when, F&& f) -> decltype(std::forward<F>(f)()) {
+template <class F>
+auto timeout(deadline when, F&& f) -> decltype(std::forward<F>(f)()) {
   const deadline_scope scope(when);
   return std::forward<F>(f)();
 }

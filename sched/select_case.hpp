@@ -22,8 +22,8 @@ struct wait_subject {
 
 class select_case {
  public:
-  // What it takes part in: the first by the calls below, the second by `until`, the third when no other can
-  // go on.
+  // What can make it fire: source, one of the calls below; timer, that `until` has come; fallback, that no
+  // other case can go on.
   enum class role : std::uint8_t { source, timer, fallback };
 
   select_case(const select_case&) = delete;

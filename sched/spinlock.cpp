@@ -2,13 +2,16 @@
 
 #include <zsync/fiber/ordering.hpp>
 
+#include <thread>
+
 namespace zsync::detail {
 // The holder needs a few instructions, unless its thread has been preempted: then it needs our processor.
 void spinlock::lock_contended() noexcept {
   constexpr int spins_max = 64;
-  for (int spins = 0;; ++spins) {
+  for (int spins = 0;;) {
     while (held_.load(std::memory_order_relaxed)) {
-      if (++spins < spins_max) {
+      if (spins < spins_max) {
+        ++spins;
         pause_processor();
       } else {
         std::this_thread::yield();

@@ -3,8 +3,6 @@
 
 #include <zsync/fiber/atomic.hpp>
 
-#include <thread>
-
 namespace zsync::detail {
 
 // Tells the processor that this is a spinning loop.

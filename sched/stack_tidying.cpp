@@ -2,6 +2,7 @@
 
 namespace zsync::detail {
 
+// Relaxed: the time is all that workers tell each other here, and the pool has a lock of its own.
 bool stack_tidying::step(clock::time_point now, deadline& until) noexcept {
   clock::rep from = returning_from_.load(std::memory_order_relaxed);
   if (from == 0) {

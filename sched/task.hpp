@@ -17,8 +17,8 @@
 
 namespace zsync::detail {
 
-// The end of a fiber, as others see it. `guard_` guards the three flags and the waiters; the outcome is
-// written before `done_` is set and read after.
+// The end of a fiber, as others see it. `guard_` guards the waiters and the flags, which say otherwise where
+// it does not; the outcome is written before `done_` is set and read after.
 //
 // The outcome is destroyed where a destructor may wait, so never by the last release(), which happens within
 // a switch: by the handle that joins, by the fiber itself once it is over and detached, or by whoever

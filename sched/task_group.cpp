@@ -24,7 +24,7 @@ void detail::group_task::note_failure() noexcept {
 
 task_group::~task_group() {
   cancel();
-  wait_empty(detail::wait::uncancellable | detail::wait::unscoped);
+  wait_empty_for_certain();
 }
 
 void task_group::admit(detail::group_task& child, const spawn_options& options, detail::spawn_site site) {
@@ -93,7 +93,7 @@ std::size_t task_group::size() const noexcept {
   return size_;
 }
 
-detail::wake_cause task_group::wait_empty(std::uint32_t accepts) {
+detail::wake_cause task_group::wait_empty(std::uint32_t accepts, deadline until, bool& scope_expired) {
   std::unique_lock hold(lock_);
   if (size_ == 0) {
     detail::checker::acquire(&size_);
@@ -109,28 +109,36 @@ detail::wake_cause task_group::wait_empty(std::uint32_t accepts) {
     if (w != nullptr && w->rests_with_this_thread()) {
       hold.unlock();
       const detail::driving meanwhile(*w);
-      return wait_empty(accepts);
+      return wait_empty(accepts, until, scope_expired);
     }
   }
   if (!end.open()) return end.cause();
   detail::waiter me(end);
   waiters_.push_back(me);
   hold.unlock();
-  const detail::wake_cause why = end.suspend();
+  const detail::wake_cause why = end.suspend(until);
   if (why == detail::wake_cause::notified) {
     detail::checker::acquire(&size_);
   } else {
     hold.lock();
     waiters_.remove(me);
+    scope_expired = end.scope_expired();
   }
   return why;
 }
 
-void task_group::wait() {
-  const detail::wake_cause why = wait_empty(detail::wait::cancellable);
+void task_group::wait_empty_for_certain() noexcept {
+  bool ignored = false;
+  wait_empty(detail::wait::uncancellable | detail::wait::unscoped, deadline::never(), ignored);
+}
+
+bool task_group::wait_until(deadline until) {
+  bool scope_expired = false;
+  const detail::wake_cause why = wait_empty(detail::wait::cancellable, until, scope_expired);
+  if (why == detail::wake_cause::timed_out && !scope_expired) return false;
   if (why != detail::wake_cause::notified) {
     cancel();
-    wait_empty(detail::wait::uncancellable | detail::wait::unscoped);
+    wait_empty_for_certain();
     if (why == detail::wake_cause::cancelled) detail::throw_cancelled();
     throw std::system_error(error::deadline_expired);
   }
@@ -140,6 +148,7 @@ void task_group::wait() {
     failure = std::exchange(failure_, nullptr);
   }
   if (failure != nullptr) std::rethrow_exception(std::move(failure));
+  return true;
 }
 
 }  // namespace zsync

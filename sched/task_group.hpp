@@ -6,8 +6,12 @@
 #include <zsync/sched/spinlock.hpp>
 #include <zsync/sched/wait.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <exception>
+#include <functional>
+#include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -93,7 +97,14 @@ class task_group {
   // Waits until no child is left, then rethrows the first failure, once. If the wait itself is cancelled or
   // its deadline scope ends, cancels the children, waits for their ends, and throws that. More may be spawned
   // later.
-  void wait();
+  void wait() { std::ignore = wait_until(deadline::never()); }
+
+  // False: some have not ended by then, and go on.
+  bool wait_until(deadline until);
+  template <class Rep, class Period>
+  bool wait_for(std::chrono::duration<Rep, Period> d) {
+    return wait_until(deadline::after(d));
+  }
 
   // Requests cancellation of all children, those to come as well.
   void cancel() noexcept;
@@ -113,7 +124,8 @@ class task_group {
   void admit(detail::group_task& child, const spawn_options& options, detail::spawn_site site);
   void leave(detail::group_task& child) noexcept;
   void fail(std::exception_ptr failure) noexcept;
-  detail::wake_cause wait_empty(std::uint32_t accepts);
+  detail::wake_cause wait_empty(std::uint32_t accepts, deadline until, bool& scope_expired);
+  void wait_empty_for_certain() noexcept;
   void unlink(detail::group_task& child) noexcept;
 
   mutable detail::spinlock lock_;  // guards all below

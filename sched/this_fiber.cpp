@@ -10,11 +10,7 @@
 namespace zsync {
 namespace {
 
-// The calling fiber, but not the root of a loop, which is its caller's thread.
-detail::fiber_control* self() noexcept {
-  detail::worker* const here = detail::current_worker();
-  return here == nullptr || here->at_root() ? nullptr : &here->current();
-}
+detail::fiber_control* self() noexcept { return detail::current_fiber_but_root(); }
 
 detail::fiber_control& self_or_throw() {
   if (detail::fiber_control* const fiber = self()) return *fiber;
@@ -24,30 +20,31 @@ detail::fiber_control& self_or_throw() {
 
 }  // namespace
 
-waker make_waker(detail::fiber_control& fiber) noexcept {
-  fiber.retain();
-  waker w;
-  w.fiber_ = &fiber;
-  return w;
+bool waker::claim() const noexcept {
+  if (fiber_ == nullptr) return false;
+  detail::checker::release(&fiber_->cause);
+  if (!fiber_->deposit_token()) return false;
+  fiber_->cause = detail::wake_cause::notified;
+  return true;
 }
 
 void waker::wake() const noexcept {
-  if (fiber_ == nullptr) return;
-  detail::checker::release(&fiber_->cause);
-  if (!fiber_->deposit_token()) return;
-  fiber_->cause = detail::wake_cause::notified;
-  detail::schedule(*fiber_);
+  if (claim()) detail::schedule(*fiber_);
 }
 
+// Even on its own worker by the inbox: the handler may have interrupted that worker in the midst of its
+// queues.
 void waker::wake_from_signal() const noexcept {
-  if (fiber_ == nullptr) return;
-  detail::checker::release(&fiber_->cause);
-  if (!fiber_->deposit_token()) return;
-  fiber_->cause = detail::wake_cause::notified;
-  // Even on its own worker: the handler may have interrupted that worker in the midst of its queues.
   const int saved_errno = errno;
-  fiber_->home.load(std::memory_order_relaxed)->give(*fiber_);
+  if (claim()) fiber_->home.load(std::memory_order_relaxed)->give(*fiber_);
   errno = saved_errno;
+}
+
+void detail::sleep_for_nothing() {
+  this_fiber::cancellation_point();
+  if (const deadline_frame* const scope = innermost_deadline(); scope != nullptr && scope->until.has_passed())
+    throw std::system_error(error::deadline_expired);
+  this_fiber::yield();
 }
 
 namespace this_fiber {
@@ -60,9 +57,9 @@ namespace this_fiber {
   }
 }
 
-void detail_::sleep(deadline until) {
+void sleep_until(deadline until) {
   using detail::wait;
-  if (until.has_passed()) return sleep_for_nothing();
+  if (until.has_passed()) return detail::sleep_for_nothing();
   wait nap(detail::wait_kind::sleep, nullptr, wait::cancellable);
   if (!nap.open()) nap.throw_unless_notified();
   nap.suspend(until);
@@ -71,15 +68,7 @@ void detail_::sleep(deadline until) {
     nap.throw_unless_notified();
 }
 
-void detail_::sleep_for_nothing() {
-  cancellation_point();
-  if (const detail::deadline_frame* const scope = detail::innermost_deadline();
-      scope != nullptr && scope->until.has_passed())
-    throw std::system_error(error::deadline_expired);
-  yield();
-}
-
-bool detail_::park(deadline until) {
+bool park_until(deadline until) {
   using detail::wait;
   self_or_throw();
   wait rest(detail::wait_kind::park, nullptr, wait::wakeable | wait::cancellable);
@@ -89,9 +78,9 @@ bool detail_::park(deadline until) {
   return true;
 }
 
-void park() { detail_::park(deadline::never()); }
+void park() { std::ignore = park_until(deadline::never()); }
 
-waker get_waker() { return make_waker(self_or_throw()); }
+waker get_waker() { return waker(self_or_throw()); }
 
 fiber_id get_id() noexcept {
   const detail::fiber_control* const fiber = self();

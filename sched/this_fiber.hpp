@@ -11,6 +11,15 @@
 
 namespace zsync {
 
+class waker;
+
+namespace this_fiber {
+
+// Of the calling fiber. Throws std::system_error(operation_not_permitted) on a plain thread.
+waker get_waker();
+
+}  // namespace this_fiber
+
 // Wakes one fiber from this_fiber::park(). Copies refer to the same fiber. From any thread, any number of
 // times, also after that fiber or its runtime has ended: nothing happens then. An empty one wakes nobody.
 class waker {
@@ -35,10 +44,17 @@ class waker {
   void wake_from_signal() const noexcept;
 
  private:
-  friend waker make_waker(detail::fiber_control& fiber) noexcept;
+  friend waker this_fiber::get_waker();
+
+  explicit waker(detail::fiber_control& of) noexcept : fiber_(&of) { of.retain(); }
+  [[nodiscard]] bool claim() const noexcept;  // true: its park() is over, and the fiber must be scheduled
 
   detail::fiber_control* fiber_ = nullptr;
 };
+
+namespace detail {
+void sleep_for_nothing();
+}
 
 namespace this_fiber {
 
@@ -49,26 +65,17 @@ void yield();
 
 void cancellation_point();  // throws `cancelled` if requested and not shielded
 
-namespace detail_ {
-void sleep(deadline until);
-void sleep_for_nothing();
-bool park(deadline until);
-}  // namespace detail_
-
 // Waits until the time has come; never returns early: for a duration or a point that the clock cannot hold,
 // or that is not a number, never at all. A cancellation point, also if there is no time to wait; a deadline
-// scope that ends sooner, or has ended already, throws std::system_error(timed_out).
+// scope that ends sooner, or has ended already, throws std::system_error(error::deadline_expired).
+void sleep_until(deadline when);
 template <class Rep, class Period>
 void sleep_for(std::chrono::duration<Rep, Period> d) {
   if (d <= d.zero()) {
-    detail_::sleep_for_nothing();
+    detail::sleep_for_nothing();
   } else {
-    detail_::sleep(deadline::after(d));
+    sleep_until(deadline::after(d));
   }
-}
-template <class Clock, class Duration>
-void sleep_until(std::chrono::time_point<Clock, Duration> tp) {
-  detail_::sleep(deadline::at(tp));
 }
 
 // Waits for waker::wake(). A wake that came since the last park() ends it at once, so none is lost; any
@@ -77,22 +84,16 @@ void sleep_until(std::chrono::time_point<Clock, Duration> tp) {
 void park();
 
 // False: not woken by then.
-template <class Clock, class Duration>
-bool park_until(std::chrono::time_point<Clock, Duration> tp) {
-  return detail_::park(deadline::at(tp));
-}
+bool park_until(deadline until);
 template <class Rep, class Period>
 bool park_for(std::chrono::duration<Rep, Period> d) {
-  return detail_::park(deadline::after(d));
+  return park_until(deadline::after(d));
 }
 
-// Of the calling fiber. Throws std::system_error(operation_not_permitted) on a plain thread.
-waker get_waker();
-
-fiber_id get_id() noexcept;        // {} on a plain thread
-std::string_view name() noexcept;  // valid until it is set anew or the fiber ends; "" if it has none
-void set_name(std::string_view name);
-bool inside() noexcept;  // is the caller a fiber?
+fiber_id get_id() noexcept;            // {} on a plain thread
+std::string_view name() noexcept;      // valid until it is set anew or the fiber ends; "" if it has none
+void set_name(std::string_view name);  // copied; nothing happens on a plain thread
+bool inside() noexcept;                // is the caller a fiber?
 
 bool cancellation_requested() noexcept;  // false within a shield
 

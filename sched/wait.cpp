@@ -11,6 +11,7 @@
 #include <mutex>
 
 namespace zsync::detail {
+namespace {
 
 // A plain thread that waits: one of each thread, for it is in one wait at a time. A waker may still be within
 // wake() when the next wait begins, but then it only unlocks.
@@ -24,7 +25,7 @@ class thread_parker : public parker {
   }
 
   void wake() noexcept {
-    const checker::unseen another_threads;  // memory, where it stays while it waits
+    const checker::unseen writing;  // to another thread's stack, where all stays while it waits
     const std::lock_guard hold(mutex_);
     woken_ = true;
     woke_.notify_one();
@@ -64,6 +65,10 @@ thread_parker& parker_of_thread() noexcept {
   thread_local kept own;
   return own.parker;
 }
+
+[[gnu::noinline]] void wake_thread(parker& claimed) noexcept { static_cast<thread_parker&>(claimed).wake(); }
+
+}  // namespace
 
 parker& thread_party() noexcept {
   thread_parker& own = parker_of_thread();
@@ -164,8 +169,6 @@ void wait::throw_unless_notified() const {
   }
 }
 
-[[gnu::noinline]] void wake_thread(parker& claimed) noexcept { static_cast<thread_parker&>(claimed).wake(); }
-
 [[gnu::flatten]] void schedule(parker& claimed) noexcept {
   if (claimed.plain_thread) [[unlikely]]
     return wake_thread(claimed);
@@ -186,7 +189,7 @@ std::string_view to_string(wait_kind why) noexcept {
       "sleep",   "park",   "join",      "task group",   "blocking call", "channel send",    "channel receive",
       "select",  "future", "mutex",     "shared mutex", "condition",     "semaphore",       "latch",
       "barrier", "once",   "event",     "wait group",   "read",          "write",           "accept",
-      "connect", "I/O",    "broadcast", "name lookup",  "connect",       "end of a runtime"};
+      "connect", "I/O",    "broadcast", "name lookup",  "connect race",  "end of a runtime"};
   static_assert(names.size() == static_cast<std::size_t>(wait_kind::runtime_end) + 1);
   return names[static_cast<std::size_t>(why)];
 }

@@ -32,8 +32,8 @@
 
 namespace zsync::detail {
 
-// Why a fiber waits: for dumps, deadlock reports and traces. Those cast `on` of a wait to what is named here,
-// unless it is null; where nothing is named it is but an address.
+// Why a fiber waits: for dumps, deadlock reports and traces. Dumps cast wait::on() to the type that is named
+// here, unless it is null; where none is named, it is only printed, as an address.
 enum class wait_kind : std::uint8_t {
   sleep,
   park,
@@ -86,7 +86,7 @@ class wait : private timer_node {
   // `on` is the object that is waited for. A cancellation shield makes any wait uncancellable.
   wait(wait_kind why, const void* on, std::uint32_t accepts) noexcept
       : wait(waiting_party(), why, on, accepts) {}
-  // For who knows himself: `party` is the caller.
+  // For a caller that knows its own parker, `party`.
   wait(parker& party, wait_kind why, const void* on, std::uint32_t accepts) noexcept
       : timer_node(&wait::expire), party_(&party), on_(on), accepts_(accepts), why_(why) {}
   ~wait() = default;

@@ -35,7 +35,7 @@ bool describe_subject(wait_kind why, const void* on, wait_details& into) {
 
 std::unique_ptr<wait_details> describe_wait(const wait& of) {
   if (of.on() == nullptr) return nullptr;
-  const checker::unseen what_it_waits_with;  // is on its stack, where it stays while it is asked about
+  const checker::unseen reading;  // from the waiting fiber's stack, where all stays while it waits
   auto told = std::make_unique<wait_details>();
   if (!describe_subject(of.why(), of.on(), *told)) return nullptr;
   return told;

@@ -33,6 +33,11 @@ fiber_control* current_fiber() noexcept {
   return here == nullptr ? nullptr : &here->current();
 }
 
+fiber_control* current_fiber_but_root() noexcept {
+  worker* const here = current_worker();
+  return here == nullptr || here->at_root() ? nullptr : &here->current();
+}
+
 ZSYNC_OPAQUE deadline_frame*& innermost_deadline() noexcept {
   worker* const here = this_thread.driving;
   return here == nullptr ? this_thread.deadlines : here->current().deadlines;
@@ -118,7 +123,7 @@ std::size_t worker::run_round() noexcept {
     ready_.push_back(root_);
     suspend_aside();
     // The caller may wait for native_handle() now, so the kernel has to have what the round asked of it.
-    if (ready_.empty()) pass();
+    if (ready_.empty()) poll_kernel();
   } else {
     deadline unbounded;
     owner_.tidying().before_sleep(now_, unbounded);
@@ -129,7 +134,7 @@ std::size_t worker::run_round() noexcept {
 }
 
 void worker::prepare_round() noexcept {
-  pass();
+  poll_kernel();
   empty_inbox();
   if (sweep_.load(std::memory_order_relaxed)) answer();
   while (fiber_control* const f = newborns_.take_oldest()) ready_.push_back(*f);
@@ -138,23 +143,23 @@ void worker::prepare_round() noexcept {
   while (fiber_control* const f = shared_.take_oldest()) ready_.push_back(*f);
 }
 
-std::size_t worker::run_ready(deadline until, const std::atomic<bool>* told) noexcept {
+std::size_t worker::run_ready(deadline until, const std::atomic<bool>* stop_flag) noexcept {
   const std::uint64_t before = count.switches.get();
   returns_when_idle_ = true;
   bounded_ = !until.is_never();
   bound_ = until;
-  told_ = told;
+  stop_flag_ = stop_flag;
   checker::step_aside(nobody_);
   if (bounded_) {
     // No bound is too short for a look at the kernel, nor, unless it has passed, for one turn.
     picks_left_ = until.time() == deadline::passed().time() ? 1 : 2;
-    pass();
+    poll_kernel();
   }
   suspend_aside();
-  if (ready_.empty()) pass();  // as in run_round()
+  if (ready_.empty()) poll_kernel();  // as in run_round()
   checker::step_back(root_.checked, nobody_);
   returns_when_idle_ = bounded_ = false;
-  told_ = nullptr;
+  stop_flag_ = nullptr;
   const std::uint64_t ran = count.switches.get() - before;
   return ran == 0 ? 0 : ran - 1;
 }

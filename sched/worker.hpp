@@ -34,11 +34,16 @@ worker* current_worker() noexcept;
 // The calling fiber; nullptr on a plain thread, and while a loop's own thread is not within the loop.
 fiber_control* current_fiber() noexcept;
 
+// The same, but nullptr at a worker's root as well: who drives a loop is its own thread, in what is said of
+// fibers (identity, name, locals), while its waits are a fiber's.
+fiber_control* current_fiber_but_root() noexcept;
+
 // What stands for the calling thread while it waits; it is about to.
 [[gnu::noinline]] parker& thread_party() noexcept;
 
-// While one lives, its thread counts as a plain one: for what destructors of users do where no fiber is to
-// speak of, in the midst of choosing the next. What waits then blocks the worker, and nothing else.
+// While one lives, the calling worker's thread counts as a plain thread. For destructors of users' objects
+// that have to run where no fiber does, in the midst of choosing the next: a wait in one of them blocks the
+// worker, but does not upset the choosing.
 class outside_of_fibers {
  public:
   outside_of_fibers() noexcept;
@@ -74,9 +79,9 @@ class worker {
   void enter();           // the calling thread drives this worker now; throws if its poller does not work
   void leave() noexcept;  // and now no more
   // Root only; how many times a fiber ran. A round runs once what is ready now; run_ready() goes on until
-  // nothing is ready, until a slice ends past `until`, or soon after `*told` has become true.
+  // nothing is ready, until a slice ends past `until`, or soon after `*stop_flag` has become true.
   std::size_t run_round() noexcept;
-  std::size_t run_ready(deadline until, const std::atomic<bool>* told = nullptr) noexcept;
+  std::size_t run_ready(deadline until, const std::atomic<bool>* stop_flag = nullptr) noexcept;
   void block() noexcept;  // in the kernel, until something may be ready
   // For a simulation, instead of these: what might happen next here, and that one of these happens now, up to
   // the next switch. `events`: its poller has something to tell.
@@ -104,7 +109,7 @@ class worker {
   void push_newborn(fiber_control& f) noexcept;
   [[nodiscard]] timer_queue& timers() noexcept { return timers_; }
   [[nodiscard]] poller& io() noexcept { return *io_; }
-  // As of the last look at the clock: less than a pass old while the worker is busy.
+  // As of the last look at the clock: less than a poll old while the worker is busy.
   [[nodiscard]] clock::time_point roughly_now() const noexcept { return now_; }
   // Somebody runs as soon as the calling fiber waits.
   [[nodiscard]] bool others_ready() const noexcept { return !ready_.empty(); }
@@ -165,8 +170,8 @@ class worker {
  private:
   enum class afterwards : std::uint8_t { nothing, share, bury };
 
-  static constexpr std::int32_t picks_a_turn = 16;
-  static constexpr std::int32_t turns_an_oldest = 64;
+  static constexpr std::int32_t picks_per_tick = 16;
+  static constexpr std::int32_t ticks_per_oldest = 64;
   static constexpr std::chrono::milliseconds nap{1};
   static constexpr std::uint64_t ids_at_once = 1024;
 
@@ -181,10 +186,10 @@ class worker {
   [[gnu::noinline]] fiber_control& pick_slowly() noexcept;
   fiber_control* pick_here() noexcept;
   fiber_control* steal() noexcept;
-  fiber_control* rob(worker& victim) noexcept;
-  [[gnu::noinline]] void take_turn() noexcept;
+  fiber_control* steal_from(worker& victim) noexcept;
+  [[gnu::noinline]] void tick() noexcept;  // once in so many picks: all that is not the ready queue
   void refill() noexcept;
-  void pass() noexcept;
+  void poll_kernel() noexcept;
   [[gnu::noinline]] bool record_stop() noexcept;
   [[gnu::noinline]] void record_poll(clock::time_point since, bool could_block) noexcept;
   void ask_kernel(deadline until, bool could_block) noexcept;
@@ -211,7 +216,6 @@ class worker {
   [[gnu::noinline]] void after_switch() noexcept;
   bool give_stack(fiber_control& f) noexcept;
   [[gnu::noinline]] bool give_new_stack(fiber_control& f) noexcept;
-  [[gnu::noinline]] void give_back(fiber_control& f, const stack& memory) noexcept;
   void take_stack(fiber_control& f) noexcept;
   void adopt(fiber_control& f) noexcept;
   void prepare(fiber_control& f) noexcept;
@@ -225,25 +229,25 @@ class worker {
   // The worker's thread only, in the order in which the hot path touches them.
   fiber_control* current_ = nullptr;
   ready_queue ready_;
-  ready_queue yielded_;                     // behind newborns
-  std::int32_t picks_left_ = picks_a_turn;  // until others get a turn
+  ready_queue yielded_;                       // behind newborns
+  std::int32_t picks_left_ = picks_per_tick;  // until the next tick
   afterwards afterwards_ = afterwards::nothing;
   bool returns_when_idle_ = false;  // pick() yields the root rather than sleeping
   bool bounded_ = false;            // pick() yields the root once `bound_` has passed
-  const bool records_;              // each pick is a turn, in which it is recorded
+  const bool records_;              // each pick is a tick, in which it is recorded
   fiber_control* left_ = nullptr;   // whose stack the last jump left
   exception_state* exceptions_ = nullptr;
   checker_nobody nobody_;
   int* errno_ = nullptr;
   float_control floats_;         // the thread's, with which fibers begin
-  std::int32_t turns_left_ = 1;  // until the clock is read; adapts to how long slices are
-  std::int32_t turns_a_pass_ = 1;
-  std::int32_t turns_left_for_oldest_ = turns_an_oldest;
+  std::int32_t ticks_left_ = 1;  // until the clock is read; adapts to how long slices are
+  std::int32_t ticks_per_poll_ = 1;
+  std::int32_t ticks_left_for_oldest_ = ticks_per_oldest;
   clock::time_point now_{};
   deadline bound_;
-  const std::atomic<bool>* told_ = nullptr;  // to return
-  clock::time_point announced_{};            // when others were last told of a lone newborn
-  clock::duration spin_{};                   // how long to look for work before sleeping; adapts
+  const std::atomic<bool>* stop_flag_ = nullptr;  // to return
+  clock::time_point announced_{};                 // when others were last told of a lone newborn
+  clock::duration spin_{};                        // how long to look for work before sleeping; adapts
   timer_queue timers_;
   std::unique_ptr<poller> io_;
   std::uint32_t hot_stacks_ = 0;         // how many of the next there are

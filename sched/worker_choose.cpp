@@ -10,9 +10,9 @@
 namespace zsync::detail {
 namespace {
 
-constexpr std::chrono::microseconds pass_period{25};
-constexpr std::int32_t turns_a_pass_max = 64;
-constexpr std::size_t timers_a_pass = 256;
+constexpr std::chrono::microseconds poll_period{25};
+constexpr std::int32_t ticks_per_poll_max = 64;
+constexpr std::size_t timers_per_poll = 256;
 
 }  // namespace
 
@@ -28,7 +28,7 @@ fiber_control& worker::pick_slowly() noexcept {
     }
     if (returns_when_idle_) {
       if (std::exchange(looked, true)) return root_;
-      pass();
+      poll_kernel();
       continue;
     }
     if (fiber_control* const f = steal()) return *f;
@@ -47,33 +47,33 @@ fiber_control* worker::pick_here() noexcept {
 }
 
 // Each kind that the ready queue could keep waiting gets one place in it.
-void worker::take_turn() noexcept {
-  picks_left_ = bounded_ || records_ ? 1 : picks_a_turn;
+void worker::tick() noexcept {
+  picks_left_ = bounded_ || records_ ? 1 : picks_per_tick;
   if (records_ && !record_stop() && !bounded_) return;
   empty_inbox();
   // Rarely the oldest: where fibers fork and join, it would begin another large branch of the tree.
-  const bool oldest = --turns_left_for_oldest_ <= 0;
-  if (oldest) turns_left_for_oldest_ = turns_an_oldest;
+  const bool oldest = --ticks_left_for_oldest_ <= 0;
+  if (oldest) ticks_left_for_oldest_ = ticks_per_oldest;
   if (fiber_control* const newborn = oldest ? newborns_.take_oldest() : newborns_.pop_youngest())
     ready_.push_back(*newborn);
   if (fiber_control* const shared = shared_.take_oldest()) ready_.push_back(*shared);
   if (fiber_control* const injected = owner_.take_injected()) ready_.push_back(*injected);
   ready_.take_all(yielded_);
   if (sweep_.load(std::memory_order_relaxed)) answer();
-  if (told_ != nullptr && told_->load(std::memory_order_relaxed)) return ready_.push_front(root_);
-  if (--turns_left_ > 0 && !bounded_) return;
+  if (stop_flag_ != nullptr && stop_flag_->load(std::memory_order_relaxed)) return ready_.push_front(root_);
+  if (--ticks_left_ > 0 && !bounded_) return;
 
   const clock::time_point now = clock::now();
   const clock::duration elapsed = now - now_;
-  if (elapsed < pass_period / 2 && turns_a_pass_ < turns_a_pass_max) turns_a_pass_ *= 2;
-  if (elapsed > pass_period * 2 && turns_a_pass_ > 1) turns_a_pass_ /= 2;
-  turns_left_ = turns_a_pass_;
+  if (elapsed < poll_period / 2 && ticks_per_poll_ < ticks_per_poll_max) ticks_per_poll_ *= 2;
+  if (elapsed > poll_period * 2 && ticks_per_poll_ > 1) ticks_per_poll_ /= 2;
+  ticks_left_ = ticks_per_poll_;
   if (bounded_ && bound_.time() <= now) {
     ready_.push_front(root_);
-  } else if (elapsed >= pass_period) {
-    pass();
+  } else if (elapsed >= poll_period) {
+    poll_kernel();
   }
-  if (surplus() != 0 && owner_.idle.load(std::memory_order_relaxed) != 0) owner_.wake_thief();
+  if (surplus() != 0 && owner_.asleep() != 0) owner_.wake_thief();
 }
 
 // Something for an empty ready queue, if there is anything but newborns.
@@ -85,9 +85,9 @@ void worker::refill() noexcept {
 }
 
 // A look at the kernel and the clock that does not block.
-void worker::pass() noexcept { ask_kernel(deadline::passed(), false); }
+void worker::poll_kernel() noexcept { ask_kernel(deadline::passed(), false); }
 
-// What it wakes by this, timers included, nobody else has woken.
+// Fibers that it makes ready were woken by the kernel or a timer, not by another fiber: so traces say.
 void worker::ask_kernel(deadline until, bool could_block) noexcept {
   const clock::time_point since = records_ ? clock::now() : clock::time_point{};
   if (records_) recorder_->polling = true;
@@ -95,8 +95,7 @@ void worker::ask_kernel(deadline until, bool could_block) noexcept {
   count.polls.add();
   if (could_block) {
     sleep_.rise();
-    owner_.idle.fetch_sub(1, std::memory_order_relaxed);
-    owner_.note_awake();
+    owner_.note_woken();
   }
   expire_timers();
   if (!records_) return;
@@ -106,7 +105,7 @@ void worker::ask_kernel(deadline until, bool could_block) noexcept {
 
 void worker::expire_timers() noexcept {
   now_ = clock::now();
-  if (!timers_.empty()) timers_.expire(now_, timers_a_pass);
+  if (!timers_.empty()) timers_.expire(now_, timers_per_poll);
 }
 
 fiber_control* worker::steal() noexcept {
@@ -117,7 +116,7 @@ fiber_control* worker::steal() noexcept {
   for (unsigned i = 0; i < workers && stolen == nullptr; ++i) {
     worker& victim = owner_.at((first + i) % workers);
     if (&victim == this) continue;
-    stolen = rob(victim);
+    stolen = steal_from(victim);
     if (stolen != nullptr && victim.surplus() != 0) {
       owner_.thief_done();
       owner_.wake_thief();
@@ -128,7 +127,7 @@ fiber_control* worker::steal() noexcept {
   return stolen;
 }
 
-fiber_control* worker::rob(worker& victim) noexcept {
+fiber_control* worker::steal_from(worker& victim) noexcept {
   if (fiber_control* const newborn = victim.take_newborn()) {
     count.newborns_stolen.add();
     return newborn;
@@ -147,9 +146,9 @@ fiber_control* worker::rob(worker& victim) noexcept {
 void worker::sleep(bool only_a_nap) noexcept {
   if (spin_ != clock::duration::zero() && spin()) return;
   deadline until = timers_.next();
-  if (owner_.tidying().before_sleep(now_, until)) return pass();
+  if (owner_.tidying().before_sleep(now_, until)) return poll_kernel();
   const clock::time_point before = now_;
-  const bool alone = owner_.idle.fetch_add(1, std::memory_order_relaxed) + 1 == owner_.size();
+  const bool alone = owner_.note_asleep() == owner_.size();
   sleep_.fall_asleep();
   bool work = !inbox_.empty() || sweep_.load(std::memory_order_seq_cst) || owner_.has_injected();
   for (unsigned i = 0; i < owner_.size() && !work; ++i) work = owner_.at(i).surplus() != 0;

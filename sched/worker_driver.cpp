@@ -5,6 +5,9 @@
 //     |  ^                    |
 //     |  '--------------------'  end_driving()
 //     '--> lister --> nobody     list_if_parked(), which does what the worker would do itself
+//
+// Each transition that takes the word acquires what the release of the one before wrote: all that belongs to
+// the worker's thread is handed on by it, from thread to lister and back.
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/worker.hpp>
 

@@ -24,7 +24,7 @@ void worker::move_away(fiber_control& f) noexcept {
   worker& other = owner_.at((index_ + 1) % owner_.size());
   f.home.store(&other, std::memory_order_relaxed);
   f.memory.slot->home.store(&other, std::memory_order_relaxed);
-  if (owner_.stopping()) (void)f.request_cancel();  // as in steal()
+  if (owner_.stopping()) (void)f.request_cancel();  // as in adopt()
   other.give(f);
 }
 
@@ -34,7 +34,7 @@ void worker::push_newborn(fiber_control& f) noexcept {
   } catch (const std::bad_alloc&) {
     ready_.push_back(f);  // as good, but for those who could have stolen it
   }
-  if (owner_.idle.load(std::memory_order_relaxed) != 0) announce_newborn();
+  if (owner_.asleep() != 0) announce_newborn();
 }
 
 // A lone newborn is usually what its spawner waits for next, and waking a thread costs more than to run it
@@ -51,7 +51,8 @@ void worker::announce_newborn() noexcept {
 
 void worker::give(fiber_control& f) noexcept {
   check_not_forked();  // a helper's thread may have been the one that forked
-  // The runtime cannot end before the fiber has, but the fiber may end as soon as it is pushed.
+  // The runtime cannot end before the fiber has, but the fiber may end as soon as it is pushed. Release: for
+  // scheduler::close(), which waits until we are out and destroys the worker.
   visitors_.fetch_add(1, std::memory_order_relaxed);
   inbox_.push(f);
   wake_if_asleep();

@@ -53,11 +53,11 @@ void worker::carry_out(const choice& chosen) noexcept {
       next = owner_.take_injected();
       break;
     case kind::steal:
-      next = rob(*chosen.victim);
+      next = steal_from(*chosen.victim);
       break;
     case kind::look:
       if (sweep_.load(std::memory_order_relaxed)) answer();
-      pass();
+      poll_kernel();
       break;
   }
   if (next != nullptr) run_slice(*next);
@@ -69,7 +69,7 @@ void worker::run_slice(fiber_control& f) noexcept {
   ready_queue others = std::exchange(ready_, {});
   ready_.push_back(f);
   ready_.push_back(root_);
-  picks_left_ = picks_a_turn;  // more than one slice needs
+  picks_left_ = picks_per_tick;  // more than one slice needs
   suspend_aside();
   others.take_all(ready_);
   ready_ = others;

@@ -3,8 +3,6 @@
 
 #include <zsync/sched/scheduler.hpp>
 
-#include <mutex>
-
 namespace zsync::detail {
 
 // False: there is none to be had, and the newborn has ended with that error.
@@ -50,22 +48,12 @@ void worker::take_stack(fiber_control& f) noexcept {
   const stack memory = f.memory;
   f.memory = {};
   if (f.stealable || hot_stacks_ == hot_.size() || f.stack_size != default_stack_size_) [[unlikely]] {
-    return give_back(f, memory);
+    return owner_.stacks().release(memory);
   }
   memory.slot->home.store(nullptr, std::memory_order_relaxed);
   memory.slot->owner.store(nullptr, std::memory_order_relaxed);
   hot_[hot_stacks_++] = memory;
   owner_.stacks().note_kept();
-}
-
-void worker::give_back(fiber_control& f, const stack& memory) noexcept {
-  {
-    // cancel_all() of the worker that it came from may be looking at it.
-    std::unique_lock hold(owner_.stacks().lock(), std::defer_lock);
-    if (f.stealable) hold.lock();
-    memory.slot->home.store(nullptr, std::memory_order_relaxed);
-  }
-  owner_.stacks().release(memory);
 }
 
 }  // namespace zsync::detail

@@ -11,7 +11,7 @@
 namespace zsync::detail {
 ZSYNC_INLINE fiber_control& worker::pick() noexcept {
   if (--picks_left_ <= 0) [[unlikely]]
-    take_turn();
+    tick();
   if (fiber_control* const f = ready_.pop_front()) [[likely]] {
     // The next one's control block came into the cache a switch ago: fetch its stack, and the block after it.
     if (const fiber_control* const next = ready_.front()) {
@@ -130,7 +130,7 @@ ZSYNC_INLINE bool worker::begin_in_place_aside(fiber_control& self, fiber_contro
   if (self.stealable || f.stealable || &self == &root_) [[unlikely]]
     return false;
   if (--picks_left_ <= 0) [[unlikely]] {
-    take_turn();
+    tick();
     if (!ready_.empty() || !newborns_.youngest_is(f)) return false;
   }
   if (newborns_.pop_youngest() == nullptr) return false;
@@ -159,7 +159,7 @@ ZSYNC_INLINE void worker::yield_aside(fiber_control& self) noexcept {
   // Others may take it once it has left its stack, so until then it must stand nowhere, and the one that
   // runs next must come from the ready queue, for where nothing is ready the worker would sleep.
   for (;;) {
-    if (--picks_left_ <= 0) take_turn();
+    if (--picks_left_ <= 0) tick();
     refill();
     fiber_control* const next = ready_.pop_front();
     if (next == nullptr) return;

@@ -79,7 +79,6 @@ class simulated_ring final : public engine, public watcher, public event_source 
 
   void wake() noexcept override { woken = true; }
   int native_handle() const noexcept override { return -1; }
-  std::size_t pending() const noexcept override { return entries_.size(); }
   bool due() const noexcept override { return woken || finished_ != 0; }
 
   void became_ready(const socket_ptr& s, bool, bool, bool) override {

@@ -1,4 +1,5 @@
 #include "meeting.hpp"
+#include "support/stopped_clock.hpp"
 
 #include <zsync/channel/interval.hpp>
 #include <zsync/sched/scope.hpp>
@@ -23,22 +24,9 @@ TEST_CASE("an interval ticks at its times and never early", "[interval]") {
   });
 }
 
-// The time that a test wants it to be.
-class stopped_clock final : detail::time_source {
- public:
-  stopped_clock() : former_(detail::set_time_source(this)) {}
-  ~stopped_clock() { detail::set_time_source(former_); }
-  clock::time_point now() noexcept override { return at; }
-
-  clock::time_point at{1s};
-
- private:
-  detail::time_source* former_;
-};
-
 TEST_CASE("ticks that were missed come in a burst, with a delay, or not at all", "[interval]") {
   const auto third_tick = [](missed_tick policy) {
-    stopped_clock time;
+    stopped_clock time(clock::time_point{1s});
     interval every(4ms, policy);
     const auto begin = time.at;
     time.at = begin + 5ms;  // late, but nothing is missed
@@ -54,7 +42,7 @@ TEST_CASE("ticks that were missed come in a burst, with a delay, or not at all",
 }
 
 TEST_CASE("a tick that was due just now is missed, too", "[interval]") {
-  stopped_clock time;
+  stopped_clock time(clock::time_point{1s});
   interval every(4ms, missed_tick::skip);
   const auto begin = time.at;
   time.at = begin + 8ms;  // for the tick at 4; that at 8 is missed

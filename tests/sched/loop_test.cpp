@@ -2,6 +2,7 @@
 #include <zsync/sched/loop.hpp>
 
 #include "support/in_fiber.hpp"
+#include "support/stopped_clock.hpp"
 
 #include <zsync/sched/scope.hpp>
 #include <zsync/sched/this_fiber.hpp>
@@ -24,23 +25,6 @@ namespace this_fiber = zsync::this_fiber;
 namespace {
 
 constexpr test::axes no_workers{.workers = false, .policies = true};
-
-// Passes only when a fiber says that it has computed: a real processor may be taken away at any time, and
-// then nobody keeps a budget.
-class working_time final : public zsync::detail::time_source {
- public:
-  working_time() : before_(zsync::detail::set_time_source(this)) {}
-  ~working_time() { zsync::detail::set_time_source(before_); }
-  working_time(const working_time&) = delete;
-  working_time& operator=(const working_time&) = delete;
-
-  zsync::clock::time_point now() noexcept override { return now_; }
-  void occupy(std::chrono::nanoseconds time) noexcept { now_ += time; }
-
- private:
-  zsync::clock::time_point now_ = zsync::clock::now();
-  zsync::detail::time_source* before_;
-};
 
 bool readable(int fd, std::chrono::milliseconds within) {
   pollfd one{fd, POLLIN, 0};
@@ -123,13 +107,13 @@ TEST_CASE("run_until_idle does not wait for timers, and poll finds them when the
 
 TEST_CASE("run_for keeps its budget to within one turn of a fiber", "[loop][turns]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
-    working_time time;
+    test::stopped_clock time;
     zsync::loop own(options);
     bool stop = false;
     for (int i = 0; i < 20; ++i) {
       own.post([&] {
         while (!stop) {
-          time.occupy(300us);
+          time.advance(300us);
           this_fiber::yield();
         }
       });
@@ -149,12 +133,12 @@ TEST_CASE("run_for keeps its budget to within one turn of a fiber", "[loop][turn
 
 TEST_CASE("run_for keeps its budget though fibers spawn others without end", "[loop][turns]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
-    working_time time;
+    test::stopped_clock time;
     zsync::loop own(options);
     bool stop = false;
     struct family {
-      static void beget(const bool& over, working_time& clock) {
-        clock.occupy(50us);
+      static void beget(const bool& over, test::stopped_clock& clock) {
+        clock.advance(50us);
         if (!over) zsync::spawn(&family::beget, std::cref(over), std::ref(clock)).detach();
       }
     };
@@ -457,7 +441,7 @@ TEST_CASE("a loop is shut down by its own thread", "[loop]") {
 
 TEST_CASE("what bounds a run_for is gone when it returns: a poll is one turn for each", "[loop][turns]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
-    working_time time;
+    test::stopped_clock time;
     zsync::loop own(options);
     int turns = 0;
     bool stop = false;
@@ -465,7 +449,7 @@ TEST_CASE("what bounds a run_for is gone when it returns: a poll is one turn for
       own.post([&] {
         while (!stop && turns < 10'000) {
           ++turns;
-          time.occupy(300us);
+          time.advance(300us);
           this_fiber::yield();
         }
       });
@@ -484,7 +468,7 @@ TEST_CASE("what bounds a run_for is gone when it returns: a poll is one turn for
 
 TEST_CASE("a sleep until the very deadline of its scope has slept, and is not cut short", "[loop][scope]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
-    working_time time;
+    test::stopped_clock time;
     zsync::loop own(options);
     bool slept = false;
     auto sleeper = own.spawn([&] {
@@ -495,7 +479,7 @@ TEST_CASE("a sleep until the very deadline of its scope has slept, and is not cu
     });
     own.run_until_idle();
     CHECK_FALSE(slept);
-    time.occupy(2ms);
+    time.advance(2ms);
     own.run_until_idle();
     CHECK(slept);
     CHECK_NOTHROW(sleeper.join());

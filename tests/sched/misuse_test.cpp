@@ -3,6 +3,7 @@
 #include <zsync/sched/local.hpp>
 #include <zsync/sched/loop.hpp>
 #include <zsync/sched/runtime.hpp>
+#include <zsync/sched/scope.hpp>
 #include <zsync/sched/task_group.hpp>
 #include <zsync/sched/this_fiber.hpp>
 
@@ -77,6 +78,26 @@ TEST_CASE("a loop that is driven by one thread and then by another ends the proc
         own.poll();
       },
       "a loop is driven by another thread than the first that drove it");
+}
+
+TEST_CASE("a runtime that one of its own fibers shuts down ends the process with a message", "[misuse]") {
+  check_refused(
+      [] {
+        zsync::runtime own;
+        own.block_on([&] { own.shutdown(1h); });
+      },
+      "a fiber shuts down the runtime that runs it");
+}
+
+TEST_CASE("a cancellation shield that ends in another fiber ends the process with a message", "[misuse]") {
+  check_refused(
+      [] {
+        zsync::run([] {
+          auto shield = std::make_unique<zsync::cancellation_shield>();
+          zsync::spawn([&] { shield.reset(); }).join();
+        });
+      },
+      "a cancellation_shield ends elsewhere");
 }
 
 TEST_CASE("a task group that one of its children waits for ends the process with a message", "[misuse]") {

@@ -197,6 +197,27 @@ TEST_CASE("a scope that ends the wait for a group cancels the children and waits
   });
 }
 
+TEST_CASE("a wait for a group with a time of its own lets the children go on", "[group]") {
+  test::in_fiber(everything, [] {
+    zsync::task_group group;
+    std::atomic<bool> released{false};
+    std::atomic<int> ended{0};
+    group.spawn([&] {
+      while (!released) this_fiber::sleep_for(1ms);
+      ++ended;
+    });
+    CHECK_FALSE(group.wait_for(2ms));
+    CHECK_FALSE(group.wait_until(zsync::clock::now()));
+    CHECK(ended == 0);
+    released = true;
+    CHECK(group.wait_for(1h));
+    CHECK(ended == 1);
+    CHECK(group.wait_for(0s));
+    group.spawn([] { throw std::runtime_error("as it says"); });
+    CHECK_THROWS_AS(group.wait_for(1h), std::runtime_error);
+  });
+}
+
 TEST_CASE("a group that ends within an expired scope waits for its children all the same", "[group]") {
   test::in_fiber(everything, [] {
     std::atomic<bool> ended{false};

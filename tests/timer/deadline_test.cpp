@@ -1,34 +1,18 @@
 #include <zsync/timer/deadline.hpp>
 
 #include "support/catch.hpp"
+#include "support/stopped_clock.hpp"
 
 #include <limits>
 
 using namespace std::chrono_literals;
 using zsync::deadline;
 using zsync::tightest;
+using zsync::test::stopped_clock;
 
 namespace {
 
-struct stopped_clock final : zsync::detail::time_source {
-  zsync::clock::time_point now() noexcept override { return time; }
-  zsync::clock::time_point time{1h};
-};
-
-// Stops the time of this thread.
-class stopped {
- public:
-  stopped() : former_(zsync::detail::set_time_source(&source)) {}
-  ~stopped() { zsync::detail::set_time_source(former_); }
-  stopped(const stopped&) = delete;
-  stopped& operator=(const stopped&) = delete;
-
-  stopped_clock source;
-
- private:
-  zsync::detail::time_source* former_;
-};
-
+constexpr zsync::clock::time_point an_hour{1h};  // so that there is something before it
 constexpr auto a_hundred_years = std::chrono::hours{24 * 365 * 100};
 
 }  // namespace
@@ -41,25 +25,25 @@ TEST_CASE("a deadline that was given no time never passes", "[timer]") {
 }
 
 TEST_CASE("a deadline passes at its time and not before", "[timer]") {
-  stopped time;
+  stopped_clock time(an_hour);
   const deadline soon = deadline::after(10ns);
-  time.source.time += 9ns;
+  time.at += 9ns;
   CHECK_FALSE(soon.has_passed());
   CHECK(soon.remaining() == 1ns);
-  time.source.time += 1ns;
+  time.at += 1ns;
   CHECK(soon.has_passed());
   CHECK(soon.remaining() == 0ns);
 }
 
 TEST_CASE("durations are rounded up to nanoseconds, so that nothing is early", "[timer]") {
-  stopped time;
+  stopped_clock time(an_hour);
   const std::chrono::duration<std::int64_t, std::pico> picoseconds{1001};
   CHECK(deadline::after(picoseconds).remaining() == 2ns);
   CHECK(deadline::after(std::chrono::duration<double>(1.5e-9)).remaining() == 2ns);
 }
 
 TEST_CASE("zero and negative durations have passed at once", "[timer]") {
-  stopped time;
+  stopped_clock time(an_hour);
   CHECK(deadline::after(0s).has_passed());
   CHECK(deadline::after(-1h).has_passed());
   CHECK(deadline::after(zsync::clock::duration::min()).has_passed());
@@ -99,7 +83,7 @@ TEST_CASE("durations and sums that the clock cannot hold stop at its ends", "[ti
 }
 
 TEST_CASE("points of other clocks are taken by their distance from now", "[timer]") {
-  stopped time;
+  stopped_clock time(an_hour);
   const deadline later = deadline::at(std::chrono::system_clock::now() + 10s);
   CHECK(later.remaining() > 9s);
   CHECK(later.remaining() <= 10s);
