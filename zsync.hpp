@@ -20,6 +20,7 @@
 #include <zsync/channel/mutex.hpp>
 #include <zsync/channel/on_broadcast.hpp>
 #include <zsync/channel/on_channel.hpp>
+#include <zsync/channel/on_event.hpp>
 #include <zsync/channel/on_future.hpp>
 #include <zsync/channel/on_join.hpp>
 #include <zsync/channel/once.hpp>

@@ -46,8 +46,9 @@ struct nothing {
 }  // namespace detail
 
 // Any fiber or thread may arrive. The completion function runs in the last to arrive, while the others wait.
-// Waiting is a cancellation point: who is cancelled has arrived nevertheless. More arrivals than expected in
-// one phase end the program.
+// Waiting is a cancellation point: who is cancelled has arrived nevertheless. It may be destroyed once every
+// wait has returned, even if the call that ended them has not. More arrivals than expected in one phase end
+// the program.
 template <class CompletionFunction = detail::nothing>
 class barrier {
   static_assert(std::is_nothrow_invocable_v<CompletionFunction&>,

@@ -230,7 +230,7 @@ class channel_state : public channel_figures {
   [[gnu::noinline]] channel_status wait_to_send(T& message, deadline until) {
     sends_.end();
     for (locked guard(lock_, std::adopt_lock);;) {
-      send_slot<T> offer{&message};
+      send_slot<T> offer{std::addressof(message)};
       if (wait_in(senders_, guard, wait_kind::channel_send, &offer, until) == wake_cause::timed_out) {
         return channel_status::timeout;
       }

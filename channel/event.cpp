@@ -53,4 +53,16 @@ bool event::wait_until(deadline until) {
   return detail::wait_in(waiters_, guard, detail::wait_kind::event, this, until).or_throw();
 }
 
+bool event::enlist(detail::waiter& me) noexcept {
+  const spin_guard guard(lock_);
+  if (set_) return false;
+  waiters_.push_back(me);
+  return true;
+}
+
+void event::withdraw(detail::waiter& me) noexcept {
+  const spin_guard guard(lock_);
+  waiters_.remove(me);
+}
+
 }  // namespace zsync

@@ -8,6 +8,11 @@
 
 namespace zsync {
 
+namespace detail {
+template <class F>
+class event_case;
+}
+
 // Manual reset: set() lets everyone through, until reset(). Automatic reset: set() lets one through, the
 // longest waiting or else the next to come; setting it twice before somebody came counts once. Any fiber or
 // thread may call anything. Waiting is a cancellation point. It may be destroyed once every wait has
@@ -37,7 +42,12 @@ class event {
   }
 
  private:
+  template <class F>
+  friend class detail::event_case;
+
   bool take() noexcept;
+  bool enlist(detail::waiter& me) noexcept;  // false: it is set
+  void withdraw(detail::waiter& me) noexcept;
 
   mutable detail::spinlock lock_;
   const reset_mode mode_;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <exception>
 #include <future>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -185,7 +186,8 @@ class future_state : public future_state_base {
         std::forward<F>(f)();
         value_.emplace();
       } else if constexpr (std::is_reference_v<T>) {
-        value_.emplace(&std::forward<F>(f)());
+        auto&& result = std::forward<F>(f)();
+        value_.emplace(std::addressof(result));
       } else {
         value_.emplace(std::forward<F>(f)());
       }

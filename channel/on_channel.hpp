@@ -5,6 +5,7 @@
 #include <zsync/sched/select_case.hpp>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -43,9 +44,9 @@ template <class T, class F>
 class send_case final : public select_case {
  public:
   send_case(channel_state<T>& to, T& message, F handler)
-      : to_(to), offer_{&message}, handler_(std::move(handler)) {}
+      : to_(to), offer_{std::addressof(message)}, handler_(std::move(handler)) {}
   send_case(channel_state<T>& to, const T& message, F handler)
-      : to_(to), copy_(message), offer_{&*copy_}, handler_(std::move(handler)) {}
+      : to_(to), copy_(message), offer_{std::addressof(*copy_)}, handler_(std::move(handler)) {}
 
   bool looks_ready() const noexcept override { return to_.may_send(); }
   bool attempt() override {

@@ -4,6 +4,7 @@
 #include <zsync/channel/future.hpp>
 
 #include <exception>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -72,7 +73,7 @@ class promise : public detail::promise_base<T> {
 template <class T>
 class promise<T&> : public detail::promise_base<T&> {
  public:
-  void set_value(T& value) { this->set(&value); }
+  void set_value(T& value) { this->set(std::addressof(value)); }
   void swap(promise& other) noexcept { detail::promise_base<T&>::swap(other); }
 };
 

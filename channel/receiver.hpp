@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -87,7 +88,7 @@ class receiver {
   template <class Receive>
   static channel_status assign(T& into, Receive receive) {
     if constexpr (std::is_trivially_destructible_v<T> || !std::is_nothrow_move_assignable_v<T>) {
-      detail::receive_slot<T> box{nullptr, &into};
+      detail::receive_slot<T> box{nullptr, std::addressof(into)};
       return receive(box);
     } else {
       std::optional<T> message;

@@ -7,6 +7,7 @@
 
 #include <zsync/channel/on_broadcast.hpp>
 #include <zsync/channel/on_channel.hpp>
+#include <zsync/channel/on_event.hpp>
 #include <zsync/channel/on_future.hpp>
 #include <zsync/channel/on_join.hpp>
 #include <zsync/sched/select_case.hpp>
@@ -16,6 +17,7 @@
 #include <cstddef>
 #include <functional>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 namespace zsync {
@@ -45,6 +47,26 @@ class otherwise_case final : public select_case {
   F handler_;
 };
 
+// One that is switched off is what never fires: a time that never comes.
+template <class Case>
+class conditional_case final : public select_case {
+ public:
+  conditional_case(bool on, Case& inner)
+      : select_case(on ? inner.part : role::timer, on ? inner.until : deadline::never()), inner_(inner) {}
+
+  bool looks_ready() const noexcept override { return inner_.looks_ready(); }
+  bool attempt() override { return inner_.attempt(); }
+  bool enlist(waiter& at) noexcept override { return inner_.enlist(at); }
+  void withdraw(waiter& at) noexcept override { inner_.withdraw(at); }
+  void clean_up() noexcept override { inner_.clean_up(); }
+  bool complete() override { return inner_.complete(); }
+  void run() override { inner_.run(); }
+  wait_subject subject() const noexcept override { return inner_.subject(); }
+
+ private:
+  Case& inner_;
+};
+
 }  // namespace detail
 
 // Waits until one of the cases can go on, does it, calls its handler and returns its index. Of several that
@@ -72,6 +94,14 @@ template <class Rep, class Period, class F>
 template <class F>
 [[nodiscard]] auto at(deadline when, F handler) {
   return detail::after_case<F>(when, std::move(handler));
+}
+
+// That case if `on`, and nothing that ever fires if not: for a channel that has closed, say, whose case would
+// always go on. Make it, like the case, in the call of select().
+template <class Case>
+[[nodiscard]] auto only_if(bool on, Case&& inner) {
+  static_assert(!std::is_lvalue_reference_v<Case>, "make the case in the call of select()");
+  return detail::conditional_case<Case>(on, inner);
 }
 
 // Fires at once if nothing else can go on, so beside it after() never does. A loop around it does not wait:

@@ -35,11 +35,15 @@ class fiber_id {
 
 struct spawn_options {
   static constexpr int any = -1;
+  static constexpr int in_turn = -2;
 
   std::string_view name = {};             // for dumps; copied
   std::size_t stack_size = 0;             // bytes up to 1 GiB, rounded to a power of two; 0: the runtime's
   std::optional<scheduling> policy = {};  // the runtime's unless given
-  int worker = any;                       // runs on that worker, and only there
+  // Runs on that worker, and only there. `any`: on the first that is free, which for several that are spawned
+  // together and soon wait is often one and the same. `in_turn`: on the next of the runtime's workers, one
+  // after the other, for fibers that are to share the processors for long: consumers, connections.
+  int worker = any;
 };
 
 namespace detail {
@@ -131,6 +135,9 @@ class fiber {
   ~fiber() { finish(); }
 
   [[nodiscard]] bool joinable() const noexcept { return task_ != nullptr; }
+
+  // It has ended, so join() does not wait. False for an empty handle. Waits for nothing, drives no loop.
+  [[nodiscard]] bool done() const noexcept { return task_ != nullptr && task_->done(); }
 
   // Waits for the fiber's end; returns its result or rethrows what left it, `cancelled` included. A cancelled
   // or timed-out join throws that instead, and the handle stays joinable. From any thread.

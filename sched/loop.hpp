@@ -13,10 +13,16 @@ namespace zsync {
 // Has one worker and no threads of its own. Driving it - poll(), run() and their like, shutdown(), and the
 // destructor if fibers are left - belongs to one thread, the first that does, as do native_handle() and
 // next_deadline(). stop() and what comes from executor (spawn(), post(), call_after(), stats(), dump() and so
-// on) may be called from any. What fibers do happens while it is driven only: a join() by that thread, or the
-// destructor of a handle or task_group, drives it until the fibers have ended. Any other wait of that thread
-// for what a fiber of its own loop does - a future's, a channel's - lasts for ever, as does each before the
-// first drive.
+// on) may be called from any.
+//
+// What fibers do happens while it is driven only: a join() by that thread, or the destructor of a handle or
+// task_group, drives it until the fibers have ended or the join has no time left; ask a handle's done() where
+// nothing may run. Any other wait of that thread for what a fiber of its own loop does - a future's, a
+// channel's - lasts for ever, and so does a join by a fiber that drives a loop itself, unless another fiber
+// goes on driving. A join before anybody has driven the loop cannot know who will, and waits for that; the
+// destructor of a handle is a join, so an exception between the first spawn and the first poll would hang.
+// Declare handles before the loop, whose destructor then ends their fibers, or poll() it once as soon as it
+// is made.
 class loop : public detail::executor {
  public:
   // `workers` is taken as 1. Throws std::system_error as runtime does; so does whatever drives it first, if

@@ -12,7 +12,9 @@ enum class io_backend { automatic, io_uring, epoll, kqueue };
 
 // pinned: a fiber that has started stays on its worker, so that thread-locals behave as in a thread.
 // work_stealing: idle workers take started fibers as well; for code that holds no thread-local across a wait.
-// Unstarted fibers are balanced between the workers under both.
+// Unstarted fibers are taken by whichever worker is free first under both. Those that one fiber spawns and
+// then waits usually all begin on its own worker, and with `pinned` stay there: where they are to share
+// several processors, use work_stealing, or spawn_options::in_turn.
 enum class scheduling { pinned, work_stealing };
 
 struct runtime_options {

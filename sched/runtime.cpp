@@ -22,13 +22,15 @@ namespace detail {
   newborn.stack_size = static_cast<std::uint32_t>(options.stack_size);
   newborn.stealable = options.policy.value_or(where->options().policy) == scheduling::work_stealing;
   if (!options.name.empty()) newborn.name = std::make_unique<std::string>(options.name);
-  if (options.worker != spawn_options::any &&
+  if (options.worker != spawn_options::any && options.worker != spawn_options::in_turn &&
       (options.worker < 0 || static_cast<unsigned>(options.worker) >= where->size())) {
     throw std::system_error(std::make_error_code(std::errc::invalid_argument),
                             "there is no worker of that number");
   }
   checker::release(static_cast<fiber_control*>(&newborn));
-  where->admit(newborn, options.worker);
+  where->admit(newborn, options.worker == spawn_options::in_turn
+                            ? static_cast<int>(where->next_worker().index())
+                            : options.worker);
 } catch (...) {
   newborn.release();
   newborn.release();

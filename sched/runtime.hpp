@@ -67,12 +67,13 @@ class executor {
   // From any thread, while everything runs on; takes no lock.
   [[nodiscard]] runtime_stats stats() const;
 
-  // Every fiber: id, name, state, what it waits for (which descriptor and peer, which channel and how full it
-  // is, which lock and who holds it), since when and until when, where it was spawned, its stack; and at the
-  // end, which fibers wait for each other's locks and ends in a circle. From any thread, while everything
-  // runs on: workers answer between two turns of their fibers, and of one that runs a fiber for more than 200
-  // ms only that fiber is told. A fiber that moves meanwhile from one worker to another may be told twice, or
-  // not at all. Addresses are named as far as the program's symbols go, the rest as offsets for addr2line.
+  // Every fiber that has begun, and how many have not: id, name, state, what it waits for (which descriptor
+  // and peer, which channel and how full it is, which lock and who holds it), since when and until when,
+  // where it was spawned, its stack; and at the end, which fibers wait for each other's locks and ends in a
+  // circle. From any thread, while everything runs on: workers answer between two turns of their fibers, and
+  // of one that runs a fiber for more than 200 ms only that fiber is told. A fiber that moves meanwhile from
+  // one worker to another may be told twice, or not at all. Addresses are named as far as the program's
+  // symbols go, the rest as offsets for addr2line.
   void dump(std::ostream& out, dump_format format = dump_format::text) const;
 
   // What fibers and workers did lately, as far as runtime_options::trace_events had it kept: JSON that

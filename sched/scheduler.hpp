@@ -94,7 +94,7 @@ class scheduler {
   [[nodiscard]] worker& at(unsigned index) noexcept { return *workers_[index]; }
   [[nodiscard]] unsigned size() const noexcept { return options_.workers; }
   [[nodiscard]] const runtime_options& options() const noexcept { return options_; }
-  [[nodiscard]] worker& some_worker() noexcept {
+  [[nodiscard]] worker& next_worker() noexcept {
     return at(next_home_.fetch_add(1, std::memory_order_relaxed) % size());
   }
   [[nodiscard]] stack_meter* meter() noexcept { return meter_.get(); }  // nullptr: nobody asked for it
@@ -119,7 +119,7 @@ class scheduler {
   std::unique_ptr<helper_pool> helpers_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::atomic<std::uint64_t> admitted_{0};   // from other threads
-  std::atomic<std::uint32_t> next_home_{0};  // of a call_after() from another thread
+  std::atomic<std::uint32_t> next_home_{0};  // of a call_after() from another thread, or a fiber in turn
   std::atomic<std::uint64_t> delayed_{0};    // calls that wait for their time
   std::atomic<std::uint64_t> ids_{1};
   spinlock injection_lock_;

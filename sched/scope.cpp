@@ -18,6 +18,19 @@ deadline_scope::~deadline_scope() {
   innermost = frame_.outer;
 }
 
+deadline_shield::deadline_shield() noexcept {
+  detail::deadline_frame*& innermost = detail::innermost_deadline();
+  frame_ = {deadline::never(), innermost};
+  innermost = &frame_;
+}
+
+deadline_shield::~deadline_shield() {
+  detail::deadline_frame*& innermost = detail::innermost_deadline();
+  if (innermost != &frame_)
+    detail::misuse("a deadline_shield ends before a scope that began within it, or elsewhere");
+  innermost = frame_.outer;
+}
+
 cancellation_shield::cancellation_shield() noexcept : fiber_(detail::current_fiber()) {
   if (fiber_ != nullptr) ++fiber_->shields;
 }

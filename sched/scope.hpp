@@ -33,6 +33,20 @@ class deadline_scope {
   deadline own_;
 };
 
+// While one lives, the scopes around it end no wait of the calling fiber or thread; one that begins within it
+// does. For what has to be done whether or not there is time left: a lock in a destructor, a farewell. A
+// local variable, as a deadline_scope is.
+class deadline_shield {
+ public:
+  [[nodiscard]] deadline_shield() noexcept;
+  ~deadline_shield();
+  deadline_shield(const deadline_shield&) = delete;
+  deadline_shield& operator=(const deadline_shield&) = delete;
+
+ private:
+  detail::deadline_frame frame_;  // of a scope that never ends, and that takes none around it into account
+};
+
 // While one lives, cancellation of the calling fiber is postponed: waits neither end by it nor throw. Nests.
 // A local variable: if it dies in another fiber than it was made in, that ends the program. On a plain
 // thread, which nobody cancels, it does nothing.

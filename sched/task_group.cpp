@@ -93,6 +93,18 @@ std::size_t task_group::size() const noexcept {
   return size_;
 }
 
+// Of a loop that the calling thread drives, and does not drive now: it would wait for itself. A child that
+// has not ended has its worker.
+detail::group_task* task_group::child_of_this_thread() const noexcept {
+  detail::group_task* child = children_;
+  while (child != nullptr) {
+    const detail::worker* const w = child->home.load(std::memory_order_relaxed);
+    if (w != nullptr && w->rests_with_this_thread()) break;
+    child = child->following;
+  }
+  return child;
+}
+
 detail::wake_cause task_group::wait_empty(std::uint32_t accepts, deadline until, bool& scope_expired) {
   std::unique_lock hold(lock_);
   if (size_ == 0) {
@@ -103,13 +115,13 @@ detail::wake_cause task_group::wait_empty(std::uint32_t accepts, deadline until,
     detail::misuse("a task group is waited for by one of its children");
   }
   detail::wait end(detail::wait_kind::group, this, accepts);
-  // A child that has not ended has its worker. A thread between two polls of its loop would wait for itself.
-  if (end.party().plain_thread) [[unlikely]] {
-    detail::worker* const w = children_->home.load(std::memory_order_relaxed);
-    if (w != nullptr && w->rests_with_this_thread()) {
+  if (end.party().plain_thread && !until.has_passed()) [[unlikely]] {
+    if (detail::group_task* const child = child_of_this_thread()) {
+      child->retain();
       hold.unlock();
-      const detail::driving meanwhile(*w);
-      return wait_empty(accepts, until, scope_expired);
+      const detail::wake_cause why = child->wait_done(accepts, until, scope_expired);
+      child->release();
+      return why == detail::wake_cause::notified ? wait_empty(accepts, until, scope_expired) : why;
     }
   }
   if (!end.open()) return end.cause();

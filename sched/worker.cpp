@@ -18,6 +18,7 @@ namespace {
 
 struct thread_state {
   worker* driving = nullptr;
+  std::uint64_t number = 0;             // see this_thread_number(); 0: not asked for yet
   deadline_frame* deadlines = nullptr;  // of a plain thread; fibers have their own
 };
 
@@ -48,6 +49,12 @@ ZSYNC_OPAQUE parker& waiting_party() noexcept {
   worker* const here = this_thread.driving;
   if (here == nullptr) return thread_party();
   return here->current();
+}
+
+ZSYNC_OPAQUE std::uint64_t this_thread_number() noexcept {
+  static std::atomic<std::uint64_t> numbers{1};
+  if (this_thread.number == 0) this_thread.number = numbers.fetch_add(1, std::memory_order_relaxed);
+  return this_thread.number;
 }
 
 outside_of_fibers::outside_of_fibers() noexcept : driven_(std::exchange(this_thread.driving, nullptr)) {}

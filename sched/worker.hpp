@@ -38,6 +38,9 @@ fiber_control* current_fiber() noexcept;
 // fibers (identity, name, locals), while its waits are a fiber's.
 fiber_control* current_fiber_but_root() noexcept;
 
+// Names the calling thread, and never another one: the system's own names are given again.
+std::uint64_t this_thread_number() noexcept;
+
 // What stands for the calling thread while it waits; it is about to.
 [[gnu::noinline]] parker& thread_party() noexcept;
 
@@ -189,6 +192,7 @@ class worker {
   fiber_control* steal_from(worker& victim) noexcept;
   [[gnu::noinline]] void tick() noexcept;  // once in so many picks: all that is not the ready queue
   void refill() noexcept;
+  void return_to_root() noexcept;
   void poll_kernel() noexcept;
   [[gnu::noinline]] bool record_stop() noexcept;
   [[gnu::noinline]] void record_poll(clock::time_point since, bool could_block) noexcept;
@@ -278,7 +282,8 @@ class worker {
   std::atomic<worker_listing*> question_{nullptr};
   enum class driver : std::uint8_t { nobody, changing, thread, signalled, lister };
   std::atomic<driver> driver_{driver::nobody};
-  std::atomic<pthread_t> thread_{};  // which drives it, or did last; written by it
+  pthread_t thread_{};                           // which drives it; written by it
+  std::atomic<std::uint64_t> thread_number_{0};  // of the one that drives it, or did last
 };
 
 // While one lives, the calling thread is the worker; before and after, it is a plain thread.

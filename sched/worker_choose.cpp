@@ -60,7 +60,7 @@ void worker::tick() noexcept {
   if (fiber_control* const injected = owner_.take_injected()) ready_.push_back(*injected);
   ready_.take_all(yielded_);
   if (sweep_.load(std::memory_order_relaxed)) answer();
-  if (stop_flag_ != nullptr && stop_flag_->load(std::memory_order_relaxed)) return ready_.push_front(root_);
+  if (stop_flag_ != nullptr && stop_flag_->load(std::memory_order_relaxed)) return return_to_root();
   if (--ticks_left_ > 0 && !bounded_) return;
 
   const clock::time_point now = clock::now();
@@ -69,11 +69,17 @@ void worker::tick() noexcept {
   if (elapsed > poll_period * 2 && ticks_per_poll_ > 1) ticks_per_poll_ /= 2;
   ticks_left_ = ticks_per_poll_;
   if (bounded_ && bound_.time() <= now) {
-    ready_.push_front(root_);
+    return_to_root();
   } else if (elapsed >= poll_period) {
     poll_kernel();
   }
   if (surplus() != 0 && owner_.asleep() != 0) owner_.wake_thief();
+}
+
+// Next. It may stand there already: a fiber that ticked, and then did not begin another one in its own place,
+// ticks again at its next pick.
+void worker::return_to_root() noexcept {
+  if (ready_.front() != &root_) ready_.push_front(root_);
 }
 
 // Something for an empty ready queue, if there is anything but newborns.

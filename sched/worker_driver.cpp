@@ -25,10 +25,10 @@ void worker::begin_driving() noexcept {
     std::this_thread::yield();
   }
   // Fibers that have started, and a ring in the kernel, stay with the thread that they began on.
-  const pthread_t self = ::pthread_self();
-  if (attached_ && ::pthread_equal(thread_.load(std::memory_order_relaxed), self) == 0)
+  if (attached_ && thread_number_.load(std::memory_order_relaxed) != this_thread_number())
     misuse("a loop is driven by another thread than the first that drove it");
-  thread_.store(self, std::memory_order_relaxed);  // before anybody may signal it
+  thread_ = ::pthread_self();  // before anybody may signal it
+  thread_number_.store(this_thread_number(), std::memory_order_relaxed);
   driver_.store(driver::thread, std::memory_order_release);
 }
 
@@ -43,15 +43,15 @@ void worker::end_driving() noexcept {
 bool worker::signal_driver(int signal) noexcept {
   auto thread = driver::thread;
   if (!driver_.compare_exchange_strong(thread, driver::signalled, std::memory_order_acq_rel)) return false;
-  const bool sent = ::pthread_kill(thread_.load(std::memory_order_relaxed), signal) == 0;
+  const bool sent = ::pthread_kill(thread_, signal) == 0;
   driver_.store(driver::thread, std::memory_order_release);
   return sent;
 }
 
-// Whoever finds his own name has written it, and so knows the rest as well. The driver is `thread` where the
+// Who finds its own number has written it, and so knows the rest as well. The driver is `thread` where the
 // caller is within the worker and only counts as a plain thread.
 bool worker::rests_with_this_thread() const noexcept {
-  if (::pthread_equal(thread_.load(std::memory_order_relaxed), ::pthread_self()) == 0) return false;
+  if (thread_number_.load(std::memory_order_relaxed) != this_thread_number()) return false;
   const driver now = driver_.load(std::memory_order_relaxed);
   return attached_ && now != driver::thread && now != driver::signalled;
 }

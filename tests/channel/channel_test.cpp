@@ -1,6 +1,8 @@
 #include "meeting.hpp"
 
+#include <zsync/channel/async.hpp>
 #include <zsync/channel/channel.hpp>
+#include <zsync/channel/select.hpp>
 #include <zsync/sched/scope.hpp>
 
 #include <array>
@@ -501,6 +503,32 @@ TEST_CASE("an unbounded channel takes whatever is sent, in order, without waitin
     CHECK(in_order);
     tx.close();
     CHECK(rx.recv() == std::nullopt);
+  });
+}
+
+// As pointers to COM's objects have it.
+struct counted_address {
+  int value;
+  counted_address* operator&() { return nullptr; }
+};
+
+TEST_CASE("messages and results with an operator& of their own are taken by their address", "[channel]") {
+  over_workers([] {
+    auto [tx, rx] = channel<counted_address>(1);
+    counted_address message{4};
+    CHECK(tx.send(message));
+    CHECK(tx.try_send(std::move(message)) == channel_status::full);
+    counted_address got{0};
+    CHECK(rx.try_recv(got) == channel_status::success);
+    CHECK(got.value == 4);
+    CHECK(select(on_send(tx, message, [] {})) == 0);
+    CHECK(rx.recv()->value == 4);
+
+    auto running = async([&]() -> counted_address& { return message; });
+    CHECK(std::addressof(running.get()) == std::addressof(message));
+    promise<counted_address&> set;
+    set.set_value(message);
+    CHECK(std::addressof(set.get_future().get()) == std::addressof(message));
   });
 }
 

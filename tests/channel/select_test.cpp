@@ -1,6 +1,7 @@
 #include "meeting.hpp"
 
 #include <zsync/channel/async.hpp>
+#include <zsync/channel/event.hpp>
 #include <zsync/channel/oneshot.hpp>
 #include <zsync/channel/select.hpp>
 #include <zsync/sched/scope.hpp>
@@ -430,6 +431,31 @@ TEST_CASE("plain threads select as well", "[select]") {
   p2.join();
   p1.join();
   CHECK(select(on_recv(rx1, add), after(1ms, [] {})) == 1);
+}
+
+TEST_CASE("a select that went on without a future or a fiber hears no more of them", "[select]") {
+  over_workers([] {
+    const auto sleeps_undisturbed = [](auto end) {
+      fiber ending([&] {
+        this_fiber::sleep_for(1ms);
+        end();
+      });
+      const auto before = clock::now();
+      this_fiber::sleep_for(20ms);
+      ending.join();
+      return clock::now() - before >= 20ms;
+    };
+    promise<int> later;
+    const future<int> awaited = later.get_future();
+    CHECK(select(on_future(awaited, [] {}), after(1ms, [] {})) == 1);
+    CHECK(sleeps_undisturbed([&] { later.set_value(1); }));
+
+    event end;
+    fiber running([&] { end.wait(); });
+    CHECK(select(on_join(running, [] {}), after(1ms, [] {})) == 1);
+    CHECK(sleeps_undisturbed([&] { end.set(); }));
+    running.join();
+  });
 }
 
 }  // namespace

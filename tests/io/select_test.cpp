@@ -126,6 +126,25 @@ TEST_CASE("a select on a socket can be cancelled, and leaves the socket as it wa
   });
 }
 
+TEST_CASE("what a poll begins makes the loop readable when it is done", "[io][loop]") {
+  test::matrix({.workers = false}, [](runtime_options options) {
+    loop own(options);
+    auto [near, far] = unix_stream::pair();
+    fiber reading = own.spawn([&near = near] {
+      char one = 0;
+      near.read_exact(mutable_buffer(&one, 1));
+      return one;
+    });
+    own.poll();  // in which it begins to read
+    REQUIRE(::write(far.native_handle(), "x", 1) == 1);
+    pollfd look{own.native_handle(), POLLIN, 0};
+    CHECK(::poll(&look, 1, 5000) == 1);
+    CHECK(reading.join() == 'x');
+    own.post([&near = near] { near.close(); });  // where it is at home
+    own.run_until_idle();
+  });
+}
+
 TEST_CASE("a loop whose budget is spent has told the kernel what its fibers wait for", "[io][loop]") {
   test::matrix({.workers = false}, [](runtime_options options) {
     loop own(options);

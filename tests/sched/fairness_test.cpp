@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <thread>
 #include <vector>
 
@@ -479,4 +480,26 @@ TEST_CASE("a lone newborn of a held worker that nobody was woken for is found al
               }
             })
       .join();
+}
+
+TEST_CASE("fibers that are spawned in turn begin on one worker after the other, and stay there", "[spawn]") {
+  test::matrix(test::axes{.workers = false, .policies = true}, [](zsync::runtime_options options) {
+    options.workers = 3;
+    zsync::run(
+        [] {
+          std::vector<zsync::fiber<std::thread::id>> all;
+          for (int i = 0; i < 9; ++i) {
+            all.emplace_back(zsync::spawn_options{.worker = zsync::spawn_options::in_turn}, [] {
+              const auto began = std::this_thread::get_id();
+              this_fiber::sleep_for(1ms);
+              return began == std::this_thread::get_id() ? began : std::thread::id{};
+            });
+          }
+          std::map<std::thread::id, int> begun;
+          for (auto& each : all) ++begun[each.join()];
+          CHECK(begun.size() == 3);
+          for (const auto& [on, count] : begun) CHECK(count == 3);
+        },
+        options);
+  });
 }

@@ -60,3 +60,21 @@ TEST_CASE("without any budget nothing runs, and the kernel and the timers are he
     CHECK(woken);
   });
 }
+
+TEST_CASE("a budget that is spent as a fiber joins a newborn in its own place loses nobody", "[loop][join]") {
+  test::matrix(no_workers, [](const zsync::runtime_options& options) {
+    zsync::loop own(options);
+    bool stop = false;
+    long joined = 0;
+    zsync::fiber parent = own.spawn([&] {
+      while (!stop) {
+        zsync::fiber child([&] { ++joined; });
+        child.join();
+      }
+    });
+    for (int i = 1; i <= 50; ++i) CHECK(own.run_for(std::chrono::microseconds{i}) > 0);
+    CHECK(joined > 0);
+    stop = true;
+    CHECK(parent.join_for(1h));
+  });
+}

@@ -2,12 +2,21 @@
 #include <zsync/sched/loop.hpp>
 
 #include "support/in_fiber.hpp"
+#include "support/subprocess.hpp"
 
 #include <zsync/sched/error.hpp>
+#include <zsync/sched/runtime.hpp>
 #include <zsync/sched/scope.hpp>
 #include <zsync/sched/task_group.hpp>
 #include <zsync/sched/this_fiber.hpp>
 
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -74,6 +83,30 @@ TEST_CASE("a join of the loop's thread ends by its time or its scope, and the ha
     parked.cancel();
     CHECK_THROWS_AS(parked.join(), zsync::cancelled);
     CHECK(turns == 1);
+  });
+}
+
+TEST_CASE("asking a handle whether its fiber has ended, or joining without time, drives nothing",
+          "[loop][join]") {
+  test::matrix(no_workers, [](const zsync::runtime_options& options) {
+    zsync::loop own(options);
+    own.poll();
+    int turns = 0;
+    zsync::fiber counting = own.spawn([&] {
+      for (int i = 0; i < 3; ++i) {
+        ++turns;
+        this_fiber::yield();
+      }
+    });
+    for (int i = 0; i < 100; ++i) {
+      CHECK_FALSE(counting.done());
+      CHECK_FALSE(counting.join_for(0s));
+    }
+    CHECK(turns == 0);
+    own.run_until_idle();
+    CHECK(counting.done());
+    CHECK(counting.join_for(0s));
+    CHECK_FALSE(counting.done());  // of an empty handle
   });
 }
 
@@ -154,4 +187,74 @@ TEST_CASE("another thread's join of a loop's fiber waits for the thread that dri
     CHECK(joined);
     CHECK(ran_on == here);
   });
+}
+
+TEST_CASE("a task group whose children belong to several loops and a runtime dies on their thread",
+          "[loop][join][group]") {
+  test::matrix(no_workers, [](const zsync::runtime_options& options) {
+    zsync::loop one(options);
+    zsync::loop other(options);
+    zsync::runtime elsewhere(options);
+    std::atomic<int> ended{0};
+    {
+      zsync::task_group group;
+      const auto fill = [&] {
+        for (int i = 0; i < 2; ++i) {
+          group.spawn([&] {
+            struct at_end {
+              std::atomic<int>& count;
+              ~at_end() { ++count; }
+            } const mark{ended};
+            this_fiber::park();
+          });
+        }
+      };
+      one.post(fill);
+      one.poll();
+      elsewhere.block_on(fill);
+      other.post(fill);
+      other.poll();
+      CHECK_FALSE(group.wait_for(1ms));
+    }
+    CHECK(ended == 6);
+  });
+}
+
+#if defined(__linux__)
+TEST_CASE("a thread that has the name of a loop's former thread is another thread all the same",
+          "[loop][misuse]") {
+  const auto ended = test::run_in_child([] {
+    zsync::loop own;
+    pthread_t first{};
+    std::thread([&] {
+      first = ::pthread_self();
+      own.poll();
+    }).join();
+    for (int i = 0; i < 1000; ++i) {  // the system gives the name again, usually at once
+      std::thread([&] {
+        if (::pthread_equal(first, ::pthread_self()) == 0) return;
+        own.poll();
+        ::_exit(3);  // nobody noticed
+      }).join();
+    }
+    ::_exit(4);  // no name came twice
+  });
+  INFO(ended.err);
+  CHECK((ended.exit_code == 4 || ended.signal == SIGABRT));
+}
+#endif
+
+TEST_CASE("a loop leaves its thread's alternate signal stack as it was", "[loop]") {
+  stack_t before{};
+  stack_t after{};
+  std::thread([&] {  // one without a stack for signals of Catch's
+    ::sigaltstack(nullptr, &before);
+    zsync::loop own;
+    own.post([] {});
+    own.poll();
+    ::sigaltstack(nullptr, &after);
+  })
+      .join();
+  CHECK(after.ss_sp == before.ss_sp);
+  CHECK(after.ss_flags == before.ss_flags);
 }

@@ -282,6 +282,22 @@ TEST_CASE("a scope belongs to its fiber: children and neighbours are not bound b
   });
 }
 
+TEST_CASE("within a deadline shield no scope around it ends a wait, and one within it does", "[scope]") {
+  test::in_fiber(everything, [] {
+    const zsync::deadline_scope expired(0s);
+    {
+      const zsync::deadline_shield shield;
+      CHECK_NOTHROW(this_fiber::sleep_for(1ms));
+      {
+        const zsync::deadline_scope soon(1ms);
+        CHECK_THROWS_AS(this_fiber::park(), std::system_error);
+      }
+      CHECK_FALSE(this_fiber::park_for(1ms));
+    }
+    CHECK_THROWS_AS(this_fiber::sleep_for(1ms), std::system_error);
+  });
+}
+
 TEST_CASE("timeout returns the result of what ends in time, and lets its exceptions through", "[scope]") {
   test::in_fiber(everything, [] {
     CHECK(zsync::timeout(1h, [] { return 4; }) == 4);
