@@ -222,6 +222,7 @@ TEST_CASE("a select takes all kinds of cases in one call, and fires each of them
     zsync::promise<int> promise;
     zsync::future<int> future = promise.get_future();
     zsync::event end;
+    zsync::event unset;
     zsync::fiber<> fiber([&] { end.wait(); });
     char room = 'x';
     std::error_code ec;
@@ -231,7 +232,8 @@ TEST_CASE("a select takes all kinds of cases in one call, and fires each of them
       if (waits) {
         return zsync::select(on_recv(rx, [](std::optional<int>) {}), on_send(full_tx, 1, nothing),
                              on_join(fiber, nothing), on_future(future, nothing), on_readable(here, nothing),
-                             zsync::after(1ms, nothing));
+                             zsync::after(1ms, nothing), on_event(unset, nothing),
+                             zsync::only_if(false, zsync::otherwise(nothing)));
       }
       return zsync::select(on_recv(rx, [](std::optional<int>) {}), on_send(full_tx, 1, nothing),
                            on_join(fiber, nothing), on_future(future, nothing), on_readable(here, nothing),

@@ -128,8 +128,17 @@ static_assert(requires(zsync::task_group & g, const zsync::task_group& c) {
   g.cancel();
   requires same<decltype(c.size()), std::size_t>;
 });
+static_assert(requires(zsync::task_group & g) {
+  requires same<decltype(g.wait_for(1ms)), bool>;
+  requires same<decltype(g.wait_until(std::chrono::system_clock::now())), bool>;
+});
 static_assert(!std::is_copy_constructible_v<zsync::task_group>);
 
+static_assert(requires(const zsync::fiber<int>& f) { requires same<decltype(f.done()), bool>; });
+static_assert(zsync::spawn_options::in_turn < 0 &&
+              zsync::spawn_options::in_turn != zsync::spawn_options::any);
+static_assert(!std::is_copy_constructible_v<zsync::deadline_shield>);
+static_assert(std::is_constructible_v<zsync::deadline_scope, zsync::deadline>);
 static_assert(std::is_constructible_v<zsync::deadline_scope, std::chrono::milliseconds>);
 static_assert(std::is_constructible_v<zsync::deadline_scope, std::chrono::steady_clock::time_point>);
 static_assert(std::is_constructible_v<zsync::deadline_scope, std::chrono::system_clock::time_point>);
