@@ -1,6 +1,9 @@
 #include <zsync/io/mode.hpp>
 
 #include <pthread.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include <array>
 #include <new>
@@ -33,6 +36,24 @@ mode_hold::~mode_hold() {
   const int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   errno = error;
+}
+
+bool stays_nonblocking(int fd) noexcept {
+  constexpr int looks = 4;
+  for (int i = 0; i < looks; ++i) {
+    if (i != 0) ::sched_yield();
+    if (!is_nonblocking(fd)) return false;
+  }
+  return true;
+}
+
+bool was_spoilt(int fd, unsigned changes_before) noexcept {
+  if (changes_before % 2 == 0 && mode_changes(fd) == changes_before) return false;
+  timeval t{};
+  socklen_t size = sizeof t;
+  const bool timed =
+      kernel::getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, &size) == 0 && (t.tv_sec != 0 || t.tv_usec != 0);
+  return !timed && !is_nonblocking(fd);
 }
 
 }  // namespace zsync::detail

@@ -63,6 +63,18 @@ inline bool is_nonblocking(int fd) noexcept {
   return mode >= 0 && (mode & O_NONBLOCK) != 0;
 }
 
+// As is_nonblocking(), of a mode that lasts: another process, which shares the description, may have changed
+// it for a moment.
+bool stays_nonblocking(int fd) noexcept;
+
+// How many moments there have been or are, of the descriptors that share the slot: who blocks in a call of
+// another thread's and is told EAGAIN by it compares.
+inline unsigned mode_changes(int fd) noexcept { return mode_slot_of(fd).changes.load(); }
+
+// A call of a plain thread that was told EAGAIN by a blocking descriptor, because of such a moment: to be
+// repeated. Not if the socket has a time-out, which says the same.
+bool was_spoilt(int fd, unsigned changes_before) noexcept;
+
 // Makes a call that has no flag of its own for not waiting: its descriptor is non-blocking for that time.
 template <class F>
 auto call_without_blocking(int fd, F call) noexcept {

@@ -32,13 +32,21 @@ enum class op_kind : std::uint8_t {
   send_message,     //
   receive_from,  // as these two, for one buffer and a name alone, where nobody asks for msg_flags: recvfrom()
   send_to,       // and sendto() take a tenth of a microsecond less
-  accept,        // the result is a descriptor: non-blocking, closed on exec
+  accept,        // the result is a descriptor: non-blocking, closed on exec, unless data is an accept_request
   connect,       // data is a sockaddr of `size` bytes
   ready,         // nothing is moved: the result is 0 once `side` would not block
   call,          // `function`, for what engines do not know: repeated whenever `side` may not block any more
   read_at,       // data, size, offset: files, which never would block but take their time
   write_at,      //
   sync_file,     // flags: 1 for the data alone
+};
+
+// For an engine that completes, and for nobody else: the listener may be a blocking one. EAGAIN: it was not
+// when the kernel was asked.
+struct accept_request {
+  sockaddr* address;
+  socklen_t* length;
+  int flags;
 };
 
 struct op {

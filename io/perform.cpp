@@ -269,7 +269,8 @@ void performance::take_completion(engine& at, const wait& w, bool local) {
     at.cancel(o_);
     await_completion(o_);
   }
-  if (o_.result == -EINTR || o_.result == -EAGAIN ||
+  const bool told_of_mode = o_.kind == op_kind::accept && o_.data != nullptr;
+  if (o_.result == -EINTR || (o_.result == -EAGAIN && !told_of_mode) ||
       (interrupted && notified && o_.result == -ECANCELED && !d_.closed())) {
     o_.done = false;
     return;

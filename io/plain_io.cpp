@@ -3,6 +3,7 @@
 #include <zsync/io/plain_io.hpp>
 #include <zsync/io/sigpipe.hpp>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -12,6 +13,9 @@
 #include <atomic>
 #include <cerrno>
 #include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 namespace zsync::detail {
 namespace {
@@ -91,17 +95,68 @@ std::size_t size_of(const op& o) noexcept {
   return size;
 }
 
+// Of a FIFO that nobody has ever written to poll() says nothing, whereas a read says that it is at its end.
+// It takes nothing out to look by a copy of what is in it.
+bool lacks_writers(int fd) noexcept {
+#if defined(__linux__)
+  int copy[2];
+  if (::pipe2(copy, O_CLOEXEC) != 0) return false;
+  const ssize_t n = ::tee(fd, copy[1], 1, SPLICE_F_NONBLOCK);
+  for (const int end : copy) kernel::close(end);
+  return n == 0;
+#else
+  static_cast<void>(fd);
+  return false;
+#endif
+}
+
 // What neither the kernel nor its nature keeps from waiting.
 std::int64_t read_unsupported(const op& o, nature what) noexcept {
   const auto read = [&o] { return kernel::readv(o.fd, vector_of(o), count_of(o)); };
-  if (what == nature::other) return call_without_blocking(o.fd, read);
+  if (what == nature::other)
+    return is_ready(o.fd, POLLIN) ? call_without_blocking(o.fd, read) : would_block();
   // Only somebody else who reads from the same one could make this wait.
-  return is_ready(o.fd, POLLIN) ? read() : would_block();
+  if (is_ready(o.fd, POLLIN)) return read();
+  return what == nature::pipe && lacks_writers(o.fd) ? 0 : would_block();
+}
+
+#if defined(__linux__)
+// The value of a counter, of which there may be room for one more and not for as many as are to be added;
+// the most that there can be if this is none.
+std::uint64_t count_of_eventfd(int fd) noexcept {
+  constexpr std::uint64_t full = ~std::uint64_t{0} - 1;
+  char path[48];
+  std::snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+  const int info = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (info < 0) return full;
+  char text[512] = {};
+  const ssize_t n = kernel::read(info, text, sizeof text - 1);
+  kernel::close(info);
+  const char* const at = n > 0 ? std::strstr(text, "eventfd-count:") : nullptr;
+  return at != nullptr ? std::strtoull(at + sizeof "eventfd-count:" - 1, nullptr, 16) : full;
+}
+
+bool has_room(const op& o) noexcept {
+  std::uint64_t more = 0;
+  if (o.size != 1 || vector_of(o)->iov_len < sizeof more) return false;
+  std::memcpy(&more, vector_of(o)->iov_base, sizeof more);
+  return is_ready(o.fd, POLLOUT) &&
+         (more == 1 || (more < ~std::uint64_t{0} && count_of_eventfd(o.fd) < ~std::uint64_t{0} - more));
+}
+#else
+bool has_room(const op&) noexcept { return false; }
+#endif
+
+// Counters above all. Others may wait for one by a call that blocks, at the very moment at which it is
+// written to: so its mode stays as it is where it can.
+std::int64_t write_other(const op& o) noexcept {
+  const auto write = [&o] { return kernel::writev(o.fd, vector_of(o), count_of(o)); };
+  return has_room(o) ? write() : call_without_blocking(o.fd, write);
 }
 
 std::int64_t write_unsupported(const op& o, nature what) noexcept {
   const auto write = [&o] { return kernel::writev(o.fd, vector_of(o), count_of(o)); };
-  if (what == nature::other) return call_without_blocking(o.fd, write);
+  if (what == nature::other) return write_other(o);
   if (!is_ready(o.fd, POLLOUT)) return would_block();
   // What one call writes to a device may be one message.
   if (what == nature::device && ::isatty(o.fd) == 0) return write();

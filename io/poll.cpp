@@ -54,6 +54,8 @@ std::error_code add(int epoll, const pollfd& p, std::span<const pollfd> set) noe
     }
     if (::epoll_ctl(epoll, EPOLL_CTL_MOD, p.fd, &e) == 0) return {};
   }
+  // A file, or what is like one, is ready at once or, for what it was asked for, never.
+  if (errno == EPERM) return {};
   return {errno, std::system_category()};
 }
 

@@ -12,7 +12,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/time.h>
+#include <termios.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <mutex>
@@ -25,6 +27,7 @@ namespace {
 
 namespace kernel = detail::kernel;
 
+using detail::accept_request;
 using detail::call_without_blocking;
 using detail::descriptor;
 using detail::descriptor_kind;
@@ -60,19 +63,71 @@ std::error_code detail_::perform_borrowed(int fd, descriptor_kind kind, op& o, w
   }
 }
 
+namespace {
+
+// A terminal that is not to wait for a first character (VMIN of 0) reads nothing after a while, which may be
+// none; no_timeout for any other.
+clock::rep terminal_patience(int fd) noexcept {
+  termios t{};
+  const int error = errno;
+  const bool counts = ::tcgetattr(fd, &t) == 0 && (t.c_lflag & ICANON) == 0 && t.c_cc[VMIN] == 0;
+  errno = error;
+  return counts ? t.c_cc[VTIME] * clock::rep{100'000'000} : descriptor::no_timeout.count();
+}
+
+// What can be received no more, after shutdown() of a socket without connections: nothing, which is no error,
+// where a call without waiting says only that it would wait.
+bool is_shut_down(int fd) noexcept {
+  pollfd p{fd, detail::poll_peer_ended, 0};
+  return detail::poll_peer_ended != 0 && kernel::poll(&p, 1, 0) == 1 &&
+         (p.revents & detail::poll_peer_ended) != 0;
+}
+
+bool receives(const op& o) noexcept {
+  return o.kind == op_kind::receive || o.kind == op_kind::receive_message;
+}
+
+ssize_t result_of(const op& o) noexcept {
+  return o.failed() ? failed(static_cast<int>(-o.result)) : static_cast<ssize_t>(o.result);
+}
+
+// Of what had to be waited for.
+ssize_t outcome(const op& o, std::error_code ec, clock::rep timeout) noexcept {
+  if (own_timeout(ec) && timeout != descriptor::no_timeout.count()) return failed(EAGAIN);
+  return ec ? failed(to_errno(ec)) : static_cast<ssize_t>(o.result);
+}
+
+// For engines that report readiness: as the operation that is its data, and nothing from what is shut down.
+std::int64_t receive_or_end(op& o) noexcept {
+  op& inner = *static_cast<op*>(o.data);
+  inner.fd = o.fd;
+  if (!inner.attempt()) {
+    if (!is_shut_down(o.fd)) return failed(EAGAIN);
+    if (!inner.attempt()) return 0;  // nor has anything come before that
+  }
+  return inner.failed() ? failed(static_cast<int>(-inner.result)) : inner.result;
+}
+
+}  // namespace
+
 ssize_t detail_::run(int fd, op& o, descriptor_kind kind, wait_kind why) {
   o.fd = fd;
-  if (o.attempt()) {
-    if (o.failed()) return without_waiting(failed(static_cast<int>(-o.result)));
-    return without_waiting(static_cast<ssize_t>(o.result));
+  if (o.attempt()) return without_waiting(result_of(o));
+  const bool reads = kind == descriptor_kind::shared_mode && o.side == direction::in;
+  const clock::rep patience = reads ? terminal_patience(fd) : descriptor::no_timeout.count();
+  if (patience == 0) return without_waiting(ssize_t{0});
+  const bool accepts = why == wait_kind::io_accept;
+  if (accepts ? detail::stays_nonblocking(fd) : is_nonblocking(fd)) return without_waiting(failed(EAGAIN));
+  const clock::rep timeout = kind == descriptor_kind::socket ? socket_timeout(fd, o.side) : patience;
+  if (receives(o) && !detail::current_engine()->completes()) {
+    op or_end(&receive_or_end, direction::in, &o);
+    or_end.fd = fd;
+    if (is_shut_down(fd) && or_end.attempt()) return without_waiting(result_of(or_end));
+    return outcome(or_end, perform_borrowed(fd, kind, or_end, why, timeout), timeout);
   }
-  if (is_nonblocking(fd)) return without_waiting(failed(EAGAIN));
-  const clock::rep timeout =
-      kind == descriptor_kind::socket ? socket_timeout(fd, o.side) : descriptor::no_timeout.count();
   const std::error_code ec = perform_borrowed(fd, kind, o, why, timeout);
-  if (own_timeout(ec) && timeout != descriptor::no_timeout.count()) return failed(EAGAIN);
-  if (ec) return failed(to_errno(ec));
-  return static_cast<ssize_t>(o.result);
+  if (reads && own_timeout(ec)) return 0;
+  return outcome(o, ec, timeout);
 }
 
 namespace {
@@ -129,12 +184,6 @@ ssize_t send_whole(int fd, const void* buffer, std::size_t size, int flags) {
   }
 }
 
-struct accept_arguments {
-  sockaddr* address;
-  socklen_t* length;
-  int flags;
-};
-
 // What does not is refused at once.
 bool listens(int fd) noexcept {
   int yes = 0;
@@ -142,12 +191,12 @@ bool listens(int fd) noexcept {
   return kernel::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) == 0 && yes != 0;
 }
 
-// Asked only when somebody is there, for that is one system call less than to find nobody. By the time of the
-// accept somebody else may have taken him.
+// Of a listener, and asked only when somebody is there, for that is one system call less than to find nobody.
+// By the time of the accept somebody else may have taken him.
 std::int64_t accept_if_ready(op& o) noexcept {
-  const auto& a = *static_cast<const accept_arguments*>(o.data);
+  const auto& a = *static_cast<const accept_request*>(o.data);
   pollfd p{o.fd, POLLIN, 0};
-  if (kernel::poll(&p, 1, 0) == 0 && listens(o.fd)) return failed(EAGAIN);
+  if (kernel::poll(&p, 1, 0) == 0) return failed(EAGAIN);
   return call_without_blocking(o.fd, [&] { return detail::accept_with(o.fd, a.address, a.length, a.flags); });
 }
 
@@ -305,10 +354,51 @@ ssize_t send(int fd, const void* buffer, std::size_t size, int flags) {
   return posix::sendto(fd, buffer, size, flags, nullptr, 0);
 }
 
+namespace {
+
+// By the engine's own operation, for which the mode of a blocking listener, which may be other processes'
+// too, need not be changed. Of a non-blocking one the call itself does not wait.
+ssize_t accept_by_engine(int fd, accept_request& request) {
+  const clock::rep timeout = socket_timeout(fd, direction::in);
+  const bool timed = timeout != descriptor::no_timeout.count();
+  const deadline until = timed ? deadline::after(clock::duration{timeout}) : deadline::never();
+  // Whether somebody is there, after the kernel has said so of a listener that has become non-blocking.
+  for (bool waits = false;; waits = true) {
+    const bool never_waits = waits ? is_nonblocking(fd) : detail::stays_nonblocking(fd);
+    if (never_waits) {
+      const int n = detail::accept_with(fd, request.address, request.length, request.flags);
+      if (n >= 0 || !waits || (errno != EAGAIN && errno != EWOULDBLOCK)) return without_waiting(n);
+    }
+    op accept(op_kind::accept, direction::in, &request);
+    op anybody(op_kind::ready, direction::in);
+    op& next = never_waits ? anybody : accept;
+    const clock::rep left = timed ? std::max<clock::rep>(until.remaining().count(), 1) : timeout;
+    const std::error_code ec =
+        perform_borrowed(fd, descriptor_kind::socket, next, wait_kind::io_accept, left);
+    if (own_timeout(ec) && timed) return failed(EAGAIN);
+    if (ec && ec != std::errc::resource_unavailable_try_again) return failed(to_errno(ec));
+    if (!ec && !never_waits) return static_cast<ssize_t>(accept.result);
+  }
+}
+
+bool accepts_with(int flags) noexcept {
+#if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
+  return (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) == 0;
+#else
+  return flags == 0;
+#endif
+}
+
+}  // namespace
+
 int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
   if (!inside()) return detail::accept_with(fd, address, length, flags);
-  accept_arguments arguments{address, length, flags};
-  op o(&accept_if_ready, direction::in, &arguments);
+  // What is refused is so before anybody is there.
+  if (!accepts_with(flags) || !listens(fd))
+    return without_waiting(detail::accept_with(fd, address, length, flags));
+  accept_request request{address, length, flags};
+  if (detail::current_engine()->completes()) return static_cast<int>(accept_by_engine(fd, request));
+  op o(&accept_if_ready, direction::in, &request);
   return static_cast<int>(run(fd, o, descriptor_kind::socket, wait_kind::io_accept));
 }
 

@@ -3,6 +3,7 @@
 
 #include <zsync/io/descriptor.hpp>
 #include <zsync/io/engine.hpp>
+#include <zsync/io/errno_here.hpp>
 #include <zsync/io/op.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/wait.hpp>

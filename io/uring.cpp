@@ -151,9 +151,10 @@ class uring final : public engine {
       case op_kind::receive:
       case op_kind::receive_message:
       case op_kind::receive_from:
-      case op_kind::accept:
       case op_kind::read:
         return what == expectation::ready;
+      case op_kind::accept:
+        return what == expectation::ready && o.data == nullptr;
       default:
         return false;
     }
@@ -236,9 +237,12 @@ void fill(io_uring_sqe& e, const op& o, const engine& here, bool gathered) noexc
       ::io_uring_prep_sendmsg(&e, o.fd, static_cast<const msghdr*>(o.data), flags | MSG_NOSIGNAL);
       e.ioprio = priority;
       break;
-    case op_kind::accept:
-      ::io_uring_prep_accept(&e, o.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    case op_kind::accept: {
+      constexpr accept_request ours{nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC};
+      const auto& asked = o.data != nullptr ? *static_cast<const accept_request*>(o.data) : ours;
+      ::io_uring_prep_accept(&e, o.fd, asked.address, asked.length, asked.flags);
       break;
+    }
     case op_kind::connect:
       ::io_uring_prep_connect(&e, o.fd, static_cast<const sockaddr*>(o.data), static_cast<socklen_t>(o.size));
       break;

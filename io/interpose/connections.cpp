@@ -3,11 +3,13 @@
 #include <zsync/io/interpose/caller.hpp>
 #include <zsync/io/interpose/real.hpp>
 #include <zsync/io/kernel.hpp>
+#include <zsync/io/mode.hpp>
 #include <zsync/io/posix.hpp>
 #include <zsync/sched/signal_mask.hpp>
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -34,16 +36,55 @@ using namespace zsync::interpose;
 namespace detail = zsync::detail;
 namespace posix = zsync::posix;
 
+namespace {
+
+// Off a fiber, where a fiber's accept may have the listener non-blocking for a moment.
+template <class F>
+int accept_blocking(int fd, F accept) {
+  if (!active()) return accept();
+  for (;;) {
+    const int error = errno;
+    const unsigned before = detail::mode_changes(fd);
+    const int n = accept();
+    if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) return n;
+    if (!detail::was_spoilt(fd, before)) {
+      errno = EAGAIN;
+      return n;
+    }
+    errno = error;
+  }
+}
+
+// With a mutex in his hand who need not wait gives others no turn. -2: he has to.
+int accept_with_mutex(int fd, sockaddr* address, socklen_t* length, int flags) noexcept {
+  constexpr int has_to_wait = -2;
+  pollfd p{fd, POLLIN, 0};
+  if (detail::kernel::poll(&p, 1, 0) != 1) return has_to_wait;
+  const int error = errno;
+  const int n = detail::call_without_blocking(fd, [&] { return real_accept4(fd, address, length, flags); });
+  if (n >= 0 || errno != EAGAIN || detail::is_nonblocking(fd)) return n;
+  errno = error;
+  return has_to_wait;
+}
+
+int accept_on_fiber(const char* name, int fd, sockaddr* address, socklen_t* length, int flags) {
+  if (mutexes_held() != 0) [[unlikely]] {
+    if (const int n = accept_with_mutex(fd, address, length, flags); n != -2) return n;
+  }
+  const wait_ahead ahead(name, fd, POLLIN);
+  return keeping_errno([&] { return posix::accept4(fd, address, length, flags); });
+}
+
+}  // namespace
+
 ZSYNC_REPLACES int accept(int fd, sockaddr* address, socklen_t* length) {
-  if (!on_fiber()) return real_accept(fd, address, length);
-  const wait_ahead ahead("accept", fd, POLLIN);
-  return keeping_errno([&] { return posix::accept(fd, address, length); });
+  if (on_fiber()) return accept_on_fiber("accept", fd, address, length, 0);
+  return accept_blocking(fd, [&] { return real_accept(fd, address, length); });
 }
 
 ZSYNC_REPLACES int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
-  if (!on_fiber()) return real_accept4(fd, address, length, flags);
-  const wait_ahead ahead("accept4", fd, POLLIN);
-  return keeping_errno([&] { return posix::accept4(fd, address, length, flags); });
+  if (on_fiber()) return accept_on_fiber("accept4", fd, address, length, flags);
+  return accept_blocking(fd, [&] { return real_accept4(fd, address, length, flags); });
 }
 
 namespace {

@@ -24,7 +24,7 @@
   X(_ZN5zsync6detail10descriptor5closeEv) X(_ZN5zsync6detail10find_localEPKv) \
   X(_ZN5zsync6detail11note_forkedEv) X(_ZN5zsync6detail11symbol_nameB5cxx11EPKv) \
   X(_ZN5zsync6detail12mode_slot_ofEi) X(_ZN5zsync6detail12run_blockingERNS0_10helper_jobE) \
-  X(_ZN5zsync6detail13find_borrowedEi) X(_ZN5zsync6detail13waiting_partyEv) \
+  X(_ZN5zsync6detail10was_spoiltEij) X(_ZN5zsync6detail13find_borrowedEi) X(_ZN5zsync6detail13waiting_partyEv) \
   X(_ZN5zsync6detail14closing_numberC1Ei) X(_ZN5zsync6detail14closing_numberD1Ev) \
   X(_ZN5zsync6detail14current_engineEv) X(_ZN5zsync6detail15lowest_borrowedEjj) \
   X(_ZN5zsync6detail15may_be_borrowedEi) X(_ZN5zsync6detail19forget_mode_holdersEv) \
