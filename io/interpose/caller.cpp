@@ -83,7 +83,7 @@ void complain(const char* call, unsigned held) noexcept {
   std::fprintf(
       stderr,
       "zsync: fiber %llu '%s' waits in %s() and holds %u pthread mutex%s: another fiber of its worker "
-      "that wants the same one will block the thread for ever%s\n",
+      "that wants the same one will block the thread for ever, or get it as well if it is recursive%s\n",
       static_cast<unsigned long long>(fiber->id), fiber->name ? fiber->name->c_str() : "", call, held,
       held == 1 ? "" : "es", how == reaction::abort ? "" : " (said once)");
   if (how == reaction::abort) std::abort();
@@ -175,11 +175,13 @@ ZSYNC_REPLACES int pthread_mutex_trylock(pthread_mutex_t* mutex) noexcept {
 }
 
 ZSYNC_REPLACES int pthread_mutex_timedlock(pthread_mutex_t* mutex, const timespec* until) noexcept {
+  const blocking_call timed("pthread_mutex_timedlock", __builtin_return_address(0));
   return locked(real_pthread_mutex_timedlock(mutex, until));
 }
 
 ZSYNC_REPLACES int pthread_mutex_clocklock(pthread_mutex_t* mutex, clockid_t clock,
                                            const timespec* until) noexcept {
+  const blocking_call timed("pthread_mutex_clocklock", __builtin_return_address(0));
   return locked(real_pthread_mutex_clocklock(mutex, clock, until));
 }
 

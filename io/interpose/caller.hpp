@@ -1,9 +1,9 @@
 // Who calls a replaced function: a fiber, for which others can run meanwhile, or anybody else.
 #pragma once
 
-#include <poll.h>
+#include <zsync/io/errno_here.hpp>
 
-#include <cerrno>
+#include <poll.h>
 
 namespace zsync::interpose {
 
@@ -51,6 +51,11 @@ class wait_ahead {
 
 // How many the calling fiber holds.
 unsigned mutexes_held() noexcept;
+
+// A call that ends by itself, as those on files and look-ups of names do, is libc's off a fiber, and on one
+// that holds a mutex: there it takes the worker's time, as it would a thread's, rather than give a turn to
+// others who may want the mutex.
+inline bool ends_on_worker() noexcept { return !on_fiber() || mutexes_held() != 0; }
 
 }  // namespace zsync::interpose
 

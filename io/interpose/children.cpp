@@ -25,10 +25,16 @@
 // Of glibc since 2.34.
 extern "C" pid_t _Fork() noexcept;
 
+// pthread_cancel() of a plain thread unwinds through these, which the headers promise not to happen.
+extern "C" [[gnu::visibility("default")]] pid_t zsync_replaces_wait4(pid_t child, int* status, int options,
+                                                                     rusage* usage) __asm__("wait4");
+extern "C" [[gnu::visibility("default")]] pid_t zsync_replaces_wait3(int* status, int options,
+                                                                     rusage* usage) __asm__("wait3");
+
 namespace {
 
 ZSYNC_REAL(waitpid);
-ZSYNC_REAL(wait4);
+constinit zsync::interpose::real_function<pid_t(pid_t, int*, int, rusage*)> real_wait4{"wait4"};
 ZSYNC_REAL(waitid);
 ZSYNC_REAL(pthread_join);
 ZSYNC_REAL(_Fork);
@@ -92,13 +98,13 @@ ZSYNC_REPLACES pid_t waitpid(pid_t child, int* status, int options) {
 
 ZSYNC_REPLACES pid_t wait(int* status) { return ::waitpid(-1, status, 0); }
 
-ZSYNC_REPLACES pid_t wait4(pid_t child, int* status, int options, rusage* usage) noexcept {
+extern "C" pid_t zsync_replaces_wait4(pid_t child, int* status, int options, rusage* usage) {
   if ((options & WNOHANG) != 0 || !on_fiber()) return real_wait4(child, status, options, usage);
   return wait_for("wait4", child, options, [&](int how) { return real_wait4(child, status, how, usage); });
 }
 
-ZSYNC_REPLACES pid_t wait3(int* status, int options, rusage* usage) noexcept {
-  return ::wait4(-1, status, options, usage);
+extern "C" pid_t zsync_replaces_wait3(int* status, int options, rusage* usage) {
+  return zsync_replaces_wait4(-1, status, options, usage);
 }
 
 ZSYNC_REPLACES int waitid(idtype_t type, id_t id, siginfo_t* found, int options) {
@@ -160,6 +166,7 @@ int join_for_certain(pthread_t thread, void** result) {
 
 ZSYNC_REPLACES int pthread_join(pthread_t thread, void** result) {
   if (!on_fiber()) return real_pthread_join(thread, result);
+  if (::pthread_equal(thread, ::pthread_self()) != 0) return EDEADLK;
   if (const int error = ::pthread_tryjoin_np(thread, result); error != EBUSY) return error;
   const wait_ahead ahead("pthread_join");
   const int error = errno;

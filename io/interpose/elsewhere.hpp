@@ -1,6 +1,7 @@
 // Calls that nothing can divide into trying and waiting: a helper thread makes them while the fiber waits.
 #pragma once
 
+#include <zsync/io/errno_here.hpp>
 #include <zsync/sched/blocking.hpp>
 #include <zsync/sched/error.hpp>
 

@@ -8,12 +8,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <new>
 
@@ -58,39 +61,33 @@ ssize_t read_from_memory(int fd, void* buffer, std::size_t size, off_t offset) n
 }  // namespace
 
 ZSYNC_REPLACES ssize_t pread(int fd, void* buffer, std::size_t size, off_t offset) {
-  if (!on_fiber()) return real_pread(fd, buffer, size, offset);
+  if (ends_on_worker()) return real_pread(fd, buffer, size, offset);
   if (const ssize_t n = read_from_memory(fd, buffer, size, offset); n != unknown) return n;
-  const wait_ahead ahead("pread");
   return keeping_errno([&] { return posix::pread(fd, buffer, size, offset); });
 }
 
 ZSYNC_REPLACES ssize_t pwrite(int fd, const void* buffer, std::size_t size, off_t offset) {
-  if (!on_fiber()) return real_pwrite(fd, buffer, size, offset);
-  const wait_ahead ahead("pwrite");
+  if (ends_on_worker()) return real_pwrite(fd, buffer, size, offset);
   return keeping_errno([&] { return posix::pwrite(fd, buffer, size, offset); });
 }
 
 ZSYNC_REPLACES ssize_t preadv(int fd, const iovec* vector, int count, off_t offset) {
-  if (!on_fiber()) return real_preadv(fd, vector, count, offset);
-  const wait_ahead ahead("preadv");
+  if (ends_on_worker()) return real_preadv(fd, vector, count, offset);
   return elsewhere([&] { return real_preadv(fd, vector, count, offset); }, fails);
 }
 
 ZSYNC_REPLACES ssize_t pwritev(int fd, const iovec* vector, int count, off_t offset) {
-  if (!on_fiber()) return real_pwritev(fd, vector, count, offset);
-  const wait_ahead ahead("pwritev");
+  if (ends_on_worker()) return real_pwritev(fd, vector, count, offset);
   return elsewhere([&] { return real_pwritev(fd, vector, count, offset); }, fails);
 }
 
 ZSYNC_REPLACES int fsync(int fd) {
-  if (!on_fiber()) return real_fsync(fd);
-  const wait_ahead ahead("fsync");
+  if (ends_on_worker()) return real_fsync(fd);
   return keeping_errno([&] { return posix::fsync(fd); });
 }
 
 ZSYNC_REPLACES int fdatasync(int fd) {
-  if (!on_fiber()) return real_fdatasync(fd);
-  const wait_ahead ahead("fdatasync");
+  if (ends_on_worker()) return real_fdatasync(fd);
   return elsewhere([&] { return real_fdatasync(fd); }, -1);
 }
 
@@ -143,8 +140,19 @@ bool is_refused(int out, int in, const off_t* offset) noexcept {
 
 }  // namespace
 
+namespace {
+
+// From file to file, with a mutex held.
+bool ends_by_itself(int out) noexcept {
+  struct stat s {};
+  return mutexes_held() != 0 && ::fstat(out, &s) == 0 && S_ISREG(s.st_mode);
+}
+
+}  // namespace
+
 ZSYNC_REPLACES ssize_t sendfile(int out, int in, off_t* offset, std::size_t count) noexcept {
-  if (!on_fiber() || nonblocking(out) || count == 0) return real_sendfile(out, in, offset, count);
+  if (!on_fiber() || nonblocking(out) || count == 0 || ends_by_itself(out))
+    return real_sendfile(out, in, offset, count);
   const int error = errno;
   if (is_refused(out, in, offset)) return -1;
   errno = error;
@@ -174,20 +182,39 @@ bool may_wait(int in, const off64_t* in_at, int out, const off64_t* out_at, std:
 
 }  // namespace
 
+namespace {
+
+// In milliseconds what a socket has set for its time-out, or for ever.
+int patience(int fd, int option) noexcept {
+  timeval t{};
+  socklen_t size = sizeof t;
+  const int error = errno;
+  const bool timed =
+      ::getsockopt(fd, SOL_SOCKET, option, &t, &size) == 0 && (t.tv_sec != 0 || t.tv_usec != 0);
+  errno = error;
+  if (!timed) return -1;
+  constexpr long most = std::numeric_limits<int>::max() / 1000 - 1;
+  return static_cast<int>(std::min(t.tv_sec, most) * 1000 + (t.tv_usec + 999) / 1000);
+}
+
+// False: errno says why.
+bool becomes_ready(int fd, short events) noexcept {
+  pollfd ready{fd, events, 0};
+  const int n = ::poll(&ready, 1, patience(fd, events == POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO));
+  if (n == 0) errno = EAGAIN;
+  return n > 0;
+}
+
+}  // namespace
+
 // Of a blocking socket the flag for not waiting is ignored.
 ZSYNC_REPLACES ssize_t splice(int in, off64_t* in_at, int out, off64_t* out_at, std::size_t count,
                               unsigned flags) {
   if ((flags & SPLICE_F_NONBLOCK) != 0 || !on_fiber() || !may_wait(in, in_at, out, out_at, count))
     return real_splice(in, in_at, out, out_at, count, flags);
   // Most of the waiting is done here, so that few helpers are needed.
-  if (in_at == nullptr && !nonblocking(in)) {
-    pollfd ready{in, POLLIN, 0};
-    if (::poll(&ready, 1, -1) < 0) return -1;
-  }
-  if (out_at == nullptr && !nonblocking(out)) {
-    pollfd ready{out, POLLOUT, 0};
-    if (::poll(&ready, 1, -1) < 0) return -1;
-  }
+  if (in_at == nullptr && !nonblocking(in) && !becomes_ready(in, POLLIN)) return -1;
+  if (out_at == nullptr && !nonblocking(out) && !becomes_ready(out, POLLOUT)) return -1;
   const wait_ahead ahead("splice");
   return elsewhere([&] { return real_splice(in, in_at, out, out_at, count, flags); }, fails,
                    lasting::until_another_call);

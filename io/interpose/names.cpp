@@ -58,8 +58,7 @@ using namespace zsync::interpose;
 
 ZSYNC_REPLACES int getaddrinfo(const char* node, const char* service, const addrinfo* hints,
                                addrinfo** result) {
-  if (!on_fiber()) return real_getaddrinfo(node, service, hints, result);
-  const wait_ahead ahead("getaddrinfo");
+  if (ends_on_worker()) return real_getaddrinfo(node, service, hints, result);
   return elsewhere([&] { return real_getaddrinfo(node, service, hints, result); }, EAI_SYSTEM);
 }
 
@@ -67,9 +66,8 @@ ZSYNC_REPLACES int getnameinfo(const sockaddr* address, socklen_t size, char* ho
                                char* service, socklen_t service_size, int flags) {
   if (is_probe(address, size)) return EAI_FAIL;
   const bool figures = (flags & NI_NUMERICHOST) != 0;
-  if (figures || !on_fiber())
+  if (figures || ends_on_worker())
     return real_getnameinfo(address, size, host, host_size, service, service_size, flags);
-  const wait_ahead ahead("getnameinfo");
   return elsewhere(
       [&] { return real_getnameinfo(address, size, host, host_size, service, service_size, flags); },
       EAI_SYSTEM);
@@ -77,25 +75,36 @@ ZSYNC_REPLACES int getnameinfo(const sockaddr* address, socklen_t size, char* ho
 
 // ---- the old ones: with a buffer of the caller's, and with libc's, of which each fiber gets one ----
 
+namespace {
+
+// What the caller finds if the look-up does not begin.
+void not_found(hostent** result, int* error) noexcept {
+  *result = nullptr;
+  *error = NETDB_INTERNAL;
+}
+
+}  // namespace
+
 ZSYNC_REPLACES int gethostbyname_r(const char* name, hostent* entry, char* buffer, std::size_t size,
                                    hostent** result, int* error) {
-  if (!on_fiber()) return real_gethostbyname_r(name, entry, buffer, size, result, error);
-  const wait_ahead ahead("gethostbyname_r");
+  if (ends_on_worker()) return real_gethostbyname_r(name, entry, buffer, size, result, error);
+  not_found(result, error);
   return elsewhere([&] { return real_gethostbyname_r(name, entry, buffer, size, result, error); }, EAGAIN);
 }
 
 ZSYNC_REPLACES int gethostbyname2_r(const char* name, int family, hostent* entry, char* buffer,
                                     std::size_t size, hostent** result, int* error) {
-  if (!on_fiber()) return real_gethostbyname2_r(name, family, entry, buffer, size, result, error);
-  const wait_ahead ahead("gethostbyname2_r");
+  if (ends_on_worker()) return real_gethostbyname2_r(name, family, entry, buffer, size, result, error);
+  not_found(result, error);
   return elsewhere([&] { return real_gethostbyname2_r(name, family, entry, buffer, size, result, error); },
                    EAGAIN);
 }
 
 ZSYNC_REPLACES int gethostbyaddr_r(const void* address, socklen_t length, int family, hostent* entry,
                                    char* buffer, std::size_t size, hostent** result, int* error) {
-  if (!on_fiber()) return real_gethostbyaddr_r(address, length, family, entry, buffer, size, result, error);
-  const wait_ahead ahead("gethostbyaddr_r");
+  if (ends_on_worker())
+    return real_gethostbyaddr_r(address, length, family, entry, buffer, size, result, error);
+  not_found(result, error);
   return elsewhere(
       [&] { return real_gethostbyaddr_r(address, length, family, entry, buffer, size, result, error); },
       EAGAIN);
@@ -163,8 +172,7 @@ ZSYNC_REPLACES hostent* gethostbyaddr(const void* address, socklen_t length, int
 
 #define ZSYNC_REPLACES_QUESTION(name, parameters, arguments)     \
   ZSYNC_REPLACES int name parameters noexcept {                  \
-    if (!on_fiber()) return real_##name arguments;               \
-    const wait_ahead ahead(#name);                               \
+    if (ends_on_worker()) return real_##name arguments;          \
     return elsewhere([&] { return real_##name arguments; }, -1); \
   }                                                              \
   ZSYNC_REPLACES int __##name parameters noexcept { return ::name arguments; }

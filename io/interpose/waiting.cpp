@@ -113,6 +113,10 @@ ZSYNC_REPLACES int epoll_pwait(int epoll, epoll_event* events, int count, int ti
 
 namespace {
 
+bool is_time(const timespec& t) noexcept {
+  return t.tv_sec >= 0 && t.tv_nsec >= 0 && t.tv_nsec <= 999'999'999;
+}
+
 // Rounded up, and the longest there are rather than more; fibers' timers are no finer than their worker's
 // turns.
 int milliseconds(const timespec* t) noexcept {
@@ -127,6 +131,10 @@ int milliseconds(const timespec* t) noexcept {
 ZSYNC_REPLACES int epoll_pwait2(int epoll, epoll_event* events, int count, const timespec* timeout,
                                 const sigset_t* mask) {
   if (!on_fiber()) return real_epoll_pwait2(epoll, events, count, timeout, mask);
+  if (timeout != nullptr && !is_time(*timeout)) {
+    errno = EINVAL;
+    return -1;
+  }
   if (is_none(timeout)) {
     const wait_ahead none("epoll_pwait2", false);
     return keeping_errno([&] { return posix::epoll_wait(epoll, events, count, 0); });

@@ -500,6 +500,12 @@ TEST_CASE("children and numbers: errors as in libc", "[interpose]") {
                    t(::waitpid(child, &status, 0));
                    t(::waitid(P_PID, static_cast<id_t>(child), &s, WEXITED));
                  }});
+  all.push_back({"threads", [](transcript& t) { t(::pthread_join(::pthread_self(), nullptr)); }});
+  all.push_back({"times", [](transcript& t) {
+                   epoll_event event{};
+                   for (const timespec& each : {timespec{-1, 0}, timespec{0, -1}, timespec{0, 1'000'000'000}})
+                     t(::epoll_pwait2(-1, &event, 1, &each, nullptr));
+                 }});
   all.push_back({"numbers", [](transcript& t) {
                    number fd(::eventfd(0, EFD_CLOEXEC));
                    const int n = fd.release();

@@ -233,3 +233,32 @@ TEST_CASE("waiting for a child ends with the fiber's time", "[interpose]") {
     CHECK(::waitpid(child, nullptr, 0) == child);
   });
 }
+
+TEST_CASE("a plain thread may be cancelled while it waits for a child, by whichever call", "[interpose]") {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  static std::atomic<bool> begun;
+  for (void* (*wait)(void*) : {+[](void*) -> void* {
+                                 begun = true;
+                                 ::wait4(-1, nullptr, 0, nullptr);
+                                 return nullptr;
+                               },
+                               +[](void*) -> void* {
+                                 begun = true;
+                                 ::wait3(nullptr, 0, nullptr);
+                                 return nullptr;
+                               }}) {
+    begun = false;
+    pthread_t thread;
+    REQUIRE(::pthread_create(&thread, nullptr, wait, nullptr) == 0);
+    while (!begun) std::this_thread::sleep_for(1ms);
+    ::pthread_cancel(thread);
+    void* result = nullptr;
+    CHECK(::pthread_join(thread, &result) == 0);
+    CHECK(result == PTHREAD_CANCELED);
+  }
+  ::kill(child, SIGKILL);
+  CHECK(::waitpid(child, nullptr, 0) == child);
+}

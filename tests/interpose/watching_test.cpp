@@ -1,24 +1,35 @@
 // What the interposing library says: of mutexes that are held while others run, and of calls that block all
 // the same.
+#include "interpose/one_worker.hpp"
 #include "support/catch.hpp"
 #include "support/subprocess.hpp"
+#include "support/temporary.hpp"
 
 #include <zsync/zsync.hpp>
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -135,6 +146,104 @@ TEST_CASE("who has given its mutexes back, or does not wait, is not told of", "[
   CHECK(quiet.exit_code == 0);
 }
 
+TEST_CASE("a child uses files and names with a mutex in its hand", "[.][holds-files]") {
+  ::alarm(25);  // for who waits for the mutex for ever
+  temporary_directory folder;
+  const std::string path = folder.path() / "file";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int copy = ::open((path + "2").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  char c = 'x';
+  const iovec v{&c, 1};
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  char name[NI_MAXHOST];
+  hostent entry{};
+  hostent* found = nullptr;
+  std::vector<char> buffer(4096);
+  int error = 0;
+  const std::vector<std::function<bool()>> calls = {
+      [&] { return ::pwrite(fd, &c, 1, 0) == 1; },
+      [&] { return ::pwritev(fd, &v, 1, 0) == 1; },
+      [&] { return ::fsync(fd) == 0; },
+      [&] { return ::fdatasync(fd) == 0; },
+      [&] {
+        ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        return ::pread(fd, &c, 1, 0) == 1;
+      },
+      [&] { return ::preadv(fd, &v, 1, 0) == 1; },
+      [&] {
+        off_t start = 0;
+        return ::sendfile(copy, fd, &start, 1) == 1;
+      },
+      [&] {
+        addrinfo* list = nullptr;
+        const bool ok = ::getaddrinfo("localhost", nullptr, nullptr, &list) == 0;
+        if (ok) ::freeaddrinfo(list);
+        return ok;
+      },
+      [&] {
+        return ::getnameinfo(reinterpret_cast<sockaddr*>(&any), sizeof any, name, sizeof name, nullptr, 0,
+                             0) == 0;
+      },
+      [&] {
+        return ::gethostbyname_r("localhost", &entry, buffer.data(), buffer.size(), &found, &error) == 0;
+      },
+      [&] { return ::gethostbyname("localhost") != nullptr; },
+  };
+  zsync::test::on_one_worker([&] {
+    std::recursive_mutex mutex;
+    int inside = 0;
+    int most = 0;
+    const auto use = [&](int times) {
+      for (int i = 0; i < times; ++i) {
+        for (std::size_t k = 0; k < calls.size(); ++k) {
+          const std::lock_guard hold(mutex);
+          most = std::max(most, ++inside);
+          INFO(k);
+          CHECK(calls[k]());
+          --inside;
+        }
+      }
+    };
+    zsync::fiber a([&] { use(2); });
+    zsync::fiber b([&] { use(2); });
+    a.join();
+    b.join();
+    CHECK(most == 1);
+  });
+  for (const int each : {fd, copy}) ::close(each);
+}
+
+TEST_CASE("files and names are used with a mutex in hand as on a thread: nobody else comes to it",
+          "[interpose]") {
+  const child_result used = run_again("[holds-files]", {"ZSYNC_INTERPOSE_LOCKS=abort"});
+  CHECK(used.exit_code == 0);
+  INFO(used.out);
+  CHECK(used.err == "");
+}
+
+TEST_CASE("a child has a mutex whose owner died, and sleeps", "[.][holds-robust]") {
+  static pthread_mutex_t mutex;
+  pthread_mutexattr_t robust;
+  ::pthread_mutexattr_init(&robust);
+  ::pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
+  ::pthread_mutex_init(&mutex, &robust);
+  std::thread([] { ::pthread_mutex_lock(&mutex); }).join();
+  zsync::run(
+      [] {
+        CHECK(::pthread_mutex_lock(&mutex) == EOWNERDEAD);
+        ::usleep(1000);
+      },
+      {.workers = 1});
+}
+
+TEST_CASE("a mutex whose owner died is held by who has got it", "[interpose]") {
+  const child_result said = run_again("[holds-robust]", {"ZSYNC_INTERPOSE_LOCKS=say"});
+  CHECK(said.exit_code == 0);
+  CHECK(said.err.find("waits in usleep() and holds 1 pthread mutex") != std::string::npos);
+}
+
 TEST_CASE("a child selects with a mutex in its hand", "[.][holds-select]") {
   zsync::run(
       [] {
@@ -184,12 +293,16 @@ TEST_CASE("a child waits for a semaphore on a fiber", "[.][blocks]") {
         sem_t semaphore;
         ::sem_init(&semaphore, 0, 0);
         std::thread poster([&] {
-          for (int i = 0; i < 2; ++i) {
-            std::this_thread::sleep_for(20ms);
+          for (const auto delay : {100ms, 20ms}) {
+            std::this_thread::sleep_for(delay);
             ::sem_post(&semaphore);
           }
         });
-        for (int i = 0; i < 2; ++i) ::sem_wait(&semaphore);
+        volatile int times = 2;  // so that there is one place
+        while (times != 0) {
+          ::sem_wait(&semaphore);
+          times = times - 1;
+        }
         poster.join();
         ::usleep(5000);  // blocks nobody
       },
@@ -202,6 +315,95 @@ TEST_CASE("the report lists what blocked a worker: what, from where, how often, 
   const std::size_t line = told.err.find("sem_wait  ");
   REQUIRE(line != std::string::npos);
   CHECK_THAT(told.err.substr(line, told.err.find('\n', line) - line), Catch::Contains("tests-interpose+0x"));
+  const std::size_t start = told.err.rfind('\n', line) + 1;
+  unsigned long times = 0;
+  double in_all = 0;
+  double longest = 0;
+  REQUIRE(std::sscanf(told.err.c_str() + start, "%lu %lf %lf", &times, &in_all, &longest) == 3);
+  CHECK(times >= 1);
+  CHECK(2 * longest + 1 >= in_all);  // of two
+  CHECK(in_all >= longest);
   CHECK(told.err.find("usleep") == std::string::npos);
   CHECK(run_again("[blocks]", {}).err == "");
+}
+
+extern "C" char* __fgets_chk(char*, std::size_t, int, FILE*);
+extern "C" std::size_t __fread_chk(void*, std::size_t, std::size_t, std::size_t, FILE*);
+
+namespace {
+
+// Blocks until a thread has written a line, 20 ms later.
+template <class F>
+void fed_later(F f) {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  std::FILE* const file = ::fdopen(ends[0], "r");
+  std::thread feeder([&] {
+    std::this_thread::sleep_for(20ms);
+    CHECK(::write(ends[1], "line\n", 5) == 5);
+  });
+  f(file);
+  feeder.join();
+  std::fclose(file);
+  ::close(ends[1]);
+}
+
+}  // namespace
+
+TEST_CASE("a child blocks in what optimised and fortified programs call", "[.][blocks-otherwise]") {
+  zsync::run(
+      [] {
+        char text[16];
+        fed_later(
+            [&](std::FILE* file) { CHECK(::__fgets_chk(text, sizeof text, sizeof text, file) == text); });
+        fed_later([&](std::FILE* file) { CHECK(::__fread_chk(text, sizeof text, 1, 5, file) == 5); });
+        fed_later([](std::FILE* file) {
+          char* line = nullptr;
+          std::size_t size = 0;
+          CHECK(::__getdelim(&line, &size, '\n', file) == 5);
+          std::free(line);
+        });
+        temporary_directory folder;
+        const std::string path = folder.path() / "fifo";
+        REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+        std::thread opener([&] {
+          std::this_thread::sleep_for(20ms);
+          std::fclose(std::fopen(path.c_str(), "we"));
+        });
+        std::fclose(::fopen64(path.c_str(), "re"));
+        opener.join();
+        for (const bool by_clock : {false, true}) {
+          std::timed_mutex mutex;
+          mutex.lock();
+          std::thread owner([&] { CHECK(!mutex.try_lock_for(1ms)); });
+          timespec until{};
+          const clockid_t clock = by_clock ? CLOCK_MONOTONIC : CLOCK_REALTIME;
+          ::clock_gettime(clock, &until);
+          until.tv_nsec += 20'000'000;
+          if (until.tv_nsec > 999'999'999) {
+            until.tv_nsec -= 1'000'000'000;
+            ++until.tv_sec;
+          }
+          auto* const native = mutex.native_handle();
+          CHECK((by_clock ? ::pthread_mutex_clocklock(native, clock, &until)
+                          : ::pthread_mutex_timedlock(native, &until)) == ETIMEDOUT);
+          owner.join();
+          mutex.unlock();
+        }
+      },
+      {.workers = 1});
+}
+
+TEST_CASE("the report has the names that optimised and fortified programs call, and locks with a time",
+          "[interpose]") {
+  const child_result told =
+      run_again("[blocks-otherwise]", {"ZSYNC_REPORT=1", "ZSYNC_INTERPOSE_LOCKS=ignore"});
+  INFO(told.out);
+  INFO(told.err);
+  CHECK(told.exit_code == 0);
+  for (const char* name : {"__fgets_chk", "__fread_chk", "__getdelim", "fopen64", "pthread_mutex_timedlock",
+                           "pthread_mutex_clocklock"}) {
+    INFO(name);
+    CHECK(told.err.find(std::string(name) + "  ") != std::string::npos);
+  }
 }
