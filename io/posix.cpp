@@ -317,11 +317,40 @@ int fsync(int fd) {
 
 // ---- sockets ----
 
+namespace {
+
+// Of a socket that is not connected nothing tells when there is room again with whom it sends to.
+bool is_to_unix_name(const msghdr& message) noexcept {
+  return message.msg_name != nullptr && message.msg_namelen >= sizeof(sa_family_t) &&
+         static_cast<const sockaddr*>(message.msg_name)->sa_family == AF_UNIX;
+}
+
+// Looks again and again.
+ssize_t send_to_unix_name(int fd, const msghdr* message, int flags) {
+  constexpr clock::rep shortest = 1'000'000;
+  constexpr clock::rep longest = 16'000'000;
+  std::optional<deadline> patience;
+  for (clock::rep nap = shortest;; nap = std::min(2 * nap, longest)) {
+    const ssize_t n = kernel::sendmsg(fd, message, flags | MSG_DONTWAIT | detail::no_sigpipe);
+    if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) return without_waiting(n);
+    if (!patience) {
+      if (is_nonblocking(fd)) return without_waiting(failed(EAGAIN));
+      patience = deadline::after(std::chrono::nanoseconds{socket_timeout(fd, direction::out)});
+    }
+    if (patience->has_passed()) return failed(EAGAIN);
+    if (const std::error_code ec = detail::pause(std::min(clock::duration{nap}, patience->remaining())))
+      return failed(to_errno(ec));
+  }
+}
+
+}  // namespace
+
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   if (!inside()) return ::sendmsg(fd, message, flags);
   if ((flags & MSG_DONTWAIT) != 0)
     return without_waiting(kernel::sendmsg(fd, message, flags | detail::no_sigpipe));
   if (static_cast<std::size_t>(message->msg_iovlen) > IOV_MAX) return without_waiting(failed(EMSGSIZE));
+  if (is_to_unix_name(*message)) return send_to_unix_name(fd, message, flags);
   msghdr part = *message;
   return write_whole(fd, message->msg_iov, message->msg_iovlen, flags, [&](iovec* v, int n) {
     part.msg_iov = v;

@@ -72,6 +72,7 @@ int outcome(unsigned done, unsigned count) noexcept {
 int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
   if (!inside()) return static_cast<int>(::recvmmsg(fd, messages, count, flags, timeout));
   if (timeout != nullptr && !is_time(*timeout)) return static_cast<int>(failed(EINVAL));
+  if (count == 0) return without_waiting(detail::receive_messages(fd, messages, 0, flags | MSG_DONTWAIT));
   const deadline until = timeout == nullptr ? deadline::never() : after(*timeout);
   const deadline_scope in_time(until);
   const bool one_will_do = (flags & MSG_WAITFORONE) != 0;
@@ -96,6 +97,7 @@ int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* tim
 
 int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
   if (!inside()) return static_cast<int>(::sendmmsg(fd, messages, count, flags));
+  if (count == 0) return without_waiting(detail::send_messages(fd, messages, 0, flags | MSG_DONTWAIT));
   // Of a stream's message a part may go, and the rest must before the next.
   const bool several_at_once = !is_stream(fd);
   unsigned done = 0;

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -219,4 +220,41 @@ TEST_CASE("errno is the fiber's, on whichever thread it goes on", "[interpose]")
       },
       options);
   CHECK(wrong == 0);
+}
+
+TEST_CASE("who sends to the name of a unix socket waits for room with that", "[interpose]") {
+  same_as_libc({{"datagrams",
+                 [](transcript& t) {
+                   sockaddr_un name{};
+                   name.sun_family = AF_UNIX;
+                   const int receiver = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+                   const int sender = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+                   socklen_t size = sizeof(sa_family_t);  // for a name that the kernel finds
+                   auto* const to = reinterpret_cast<sockaddr*>(&name);
+                   REQUIRE(::bind(receiver, to, size) == 0);
+                   size = sizeof name;
+                   REQUIRE(::getsockname(receiver, to, &size) == 0);
+                   while (::sendto(sender, "x", 1, MSG_DONTWAIT, to, size) == 1) continue;
+                   t(::sendto(sender, "x", 1, MSG_DONTWAIT, to, size));
+                   set_timeout(sender, SO_SNDTIMEO);
+                   t(::sendto(sender, "x", 1, 0, to, size));
+                   const timeval for_ever{};
+                   ::setsockopt(sender, SOL_SOCKET, SO_SNDTIMEO, &for_ever, sizeof for_ever);
+                   std::thread taker([&] {
+                     std::this_thread::sleep_for(5ms);
+                     char c = 0;
+                     ::recv(receiver, &c, 1, 0);
+                   });
+                   t(::sendto(sender, "x", 1, 0, to, size));
+                   taker.join();
+                   for (const int fd : {receiver, sender}) ::close(fd);
+                 }},
+                {"none at all", [](transcript& t) {
+                   const pair s(SOCK_DGRAM);
+                   mmsghdr none{};
+                   for (const int fd : {s.ends[0], 0, 1'000'000, -1}) {
+                     t(::recvmmsg(fd, &none, 0, 0, nullptr));
+                     t(::sendmmsg(fd, &none, 0, 0));
+                   }
+                 }}});
 }
