@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 
 #include <zsync/io/engine.hpp>
+#include <zsync/io/mode.hpp>
 #include <zsync/zsync.hpp>
 
 #include <fcntl.h>
@@ -149,6 +150,41 @@ TEST_CASE("a blocking listener from which fibers accept is never seen to be non-
     CHECK(seen == 0);
     if (completes) CHECK(seen_by_kernel == 0);
   });
+}
+
+TEST_CASE("a plain thread that accepts in the moment in which the listener is changed accepts again",
+          "[interpose]") {
+  zsync::run(
+      [] {
+        const listener l;
+        std::atomic<bool> begun{false};
+        std::atomic<bool> ended{false};
+        int accepted = -1;
+        std::atomic<bool> changed{false};
+        std::thread plain([&] {
+          while (!changed) std::this_thread::sleep_for(1ms);
+          begun = true;
+          accepted = ::accept4(l.fd, nullptr, nullptr, SOCK_CLOEXEC);
+          ended = true;
+          if (accepted >= 0) ::close(accepted);
+        });
+        zsync::blocking([&] {
+          // As a fiber's accept does, for as long as it takes.
+          zsync::detail::mode_hold hold(l.fd);
+          hold.begin();
+          ::syscall(SYS_fcntl, l.fd, F_SETFL, O_NONBLOCK);
+          changed = true;
+          while (!begun) std::this_thread::sleep_for(1ms);
+          std::this_thread::sleep_for(5ms);
+          ::syscall(SYS_fcntl, l.fd, F_SETFL, 0);
+          hold.end();
+        });
+        CHECK(!ended);
+        l.connect();
+        zsync::blocking([&] { plain.join(); });
+        CHECK(accepted >= 0);
+      },
+      {.workers = 1});
 }
 
 TEST_CASE("a plain thread and fibers accept from one blocking listener, and neither is told EAGAIN",
