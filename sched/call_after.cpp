@@ -24,7 +24,7 @@ void delayed_call::start(task& call, spawn_site site) {
   checker::release(static_cast<fiber_control*>(&call));  // what launches it then is nobody
   call_ = &call;
   site_ = {ours ? &here->owner() : site.where, site.from};
-  home_ = (ours ? *here : site_.where->next_worker()).delayed();
+  home_ = (ours ? *here : site_.where->next_for_call()).delayed();
   site_.where->note_delayed();
   retain();  // the worker's
   if (ours) {

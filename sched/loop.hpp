@@ -15,14 +15,14 @@ namespace zsync {
 // next_deadline(). stop() and what comes from executor (spawn(), post(), call_after(), stats(), dump() and so
 // on) may be called from any.
 //
-// What fibers do happens while it is driven only: a join() by that thread, or the destructor of a handle or
-// task_group, drives it until the fibers have ended or the join has no time left; ask a handle's done() where
-// nothing may run. Any other wait of that thread for what a fiber of its own loop does - a future's, a
-// channel's - lasts for ever, and so does a join by a fiber that drives a loop itself, unless another fiber
-// goes on driving. A join before anybody has driven the loop cannot know who will, and waits for that; the
-// destructor of a handle is a join, so an exception between the first spawn and the first poll would hang.
-// Declare handles before the loop, whose destructor then ends their fibers, or poll() it once as soon as it
-// is made.
+// What fibers do happens while it is driven only: a join() by that thread, a task_group's wait(), or the
+// destructor of a handle or a task_group, drives it until the fibers have ended or no time is left; a group's
+// loops one after the other. Ask a handle's done() where nothing may run. Any other wait of that thread for
+// what a fiber of its own loop does - a future's, a channel's - lasts for ever, and so does a join by a fiber
+// that drives a loop itself, unless another fiber goes on driving. A join before anybody has driven the loop
+// cannot know who will, and waits for that; the destructor of a handle is a join, so an exception between the
+// first spawn and the first poll would hang. Declare handles before the loop, whose destructor then ends
+// their fibers, or poll() it once as soon as it is made.
 class loop : public detail::executor {
  public:
   // `workers` is taken as 1. Throws std::system_error as runtime does; so does whatever drives it first, if

@@ -29,7 +29,7 @@ namespace detail {
   }
   checker::release(static_cast<fiber_control*>(&newborn));
   where->admit(newborn, options.worker == spawn_options::in_turn
-                            ? static_cast<int>(where->next_worker().index())
+                            ? static_cast<int>(where->next_in_turn().index())
                             : options.worker);
 } catch (...) {
   newborn.release();

@@ -94,9 +94,9 @@ class scheduler {
   [[nodiscard]] worker& at(unsigned index) noexcept { return *workers_[index]; }
   [[nodiscard]] unsigned size() const noexcept { return options_.workers; }
   [[nodiscard]] const runtime_options& options() const noexcept { return options_; }
-  [[nodiscard]] worker& next_worker() noexcept {
-    return at(next_home_.fetch_add(1, std::memory_order_relaxed) % size());
-  }
+  // For a call_after() from another thread, and for a fiber that is spawned in turn: each has its own order.
+  [[nodiscard]] worker& next_for_call() noexcept { return next_of(calls_placed_); }
+  [[nodiscard]] worker& next_in_turn() noexcept { return next_of(fibers_placed_); }
   [[nodiscard]] stack_meter* meter() noexcept { return meter_.get(); }  // nullptr: nobody asked for it
   [[nodiscard]] stack_pool& stacks() noexcept { return stacks_; }
   [[nodiscard]] stack_tidying& tidying() noexcept { return tidying_; }
@@ -104,6 +104,9 @@ class scheduler {
   [[nodiscard]] runtime_stats stats() const;
 
  private:
+  worker& next_of(std::atomic<std::uint32_t>& placed) noexcept {
+    return at(placed.fetch_add(1, std::memory_order_relaxed) % size());
+  }
   void start(unsigned threads_from);  // and waits until each thread drives its worker
   void work(worker& w, start_line& line) noexcept;
   void inject(fiber_control& newborn) noexcept;
@@ -118,9 +121,10 @@ class scheduler {
   stack_tidying tidying_{stacks_};
   std::unique_ptr<helper_pool> helpers_;
   std::vector<std::unique_ptr<worker>> workers_;
-  std::atomic<std::uint64_t> admitted_{0};   // from other threads
-  std::atomic<std::uint32_t> next_home_{0};  // of a call_after() from another thread, or a fiber in turn
-  std::atomic<std::uint64_t> delayed_{0};    // calls that wait for their time
+  std::atomic<std::uint64_t> admitted_{0};  // from other threads
+  std::atomic<std::uint32_t> calls_placed_{0};
+  std::atomic<std::uint32_t> fibers_placed_{0};
+  std::atomic<std::uint64_t> delayed_{0};  // calls that wait for their time
   std::atomic<std::uint64_t> ids_{1};
   spinlock injection_lock_;
   ready_queue injected_;                        // injection_lock_

@@ -56,10 +56,10 @@ void task::operator delete(void* block, std::size_t /*size*/, std::align_val_t a
   }
   wait end(wait_kind::join, this, accepts);
   // Not done, so its worker is there. A thread between two polls of its loop would wait for itself.
-  if (end.party().plain_thread && !until.has_passed()) [[unlikely]] {
+  if (end.party().plain_thread && !has_no_time(accepts, until)) [[unlikely]] {
     if (worker& w = *home.load(std::memory_order_relaxed); w.rests_with_this_thread()) {
       hold.unlock();
-      const driving meanwhile(w);
+      const driving_to_wait meanwhile(w);
       return wait_done(accepts, until, scope_expired);
     }
   }

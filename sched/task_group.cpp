@@ -93,19 +93,54 @@ std::size_t task_group::size() const noexcept {
   return size_;
 }
 
-// Of a loop that the calling thread drives, and does not drive now: it would wait for itself. A child that
-// has not ended has its worker.
-detail::group_task* task_group::child_of_this_thread() const noexcept {
+// A child that has not ended has its worker.
+template <class Predicate>
+detail::group_task* task_group::child_at(Predicate fits) const noexcept {
   detail::group_task* child = children_;
   while (child != nullptr) {
-    const detail::worker* const w = child->home.load(std::memory_order_relaxed);
-    if (w != nullptr && w->rests_with_this_thread()) break;
+    detail::worker* const home = child->home.load(std::memory_order_relaxed);
+    if (home != nullptr && fits(*home)) break;
     child = child->following;
   }
   return child;
 }
 
+// Until no child of that loop is left. Anything but notified ended it.
+detail::wake_cause task_group::drive(detail::worker& loop, std::uint32_t accepts, deadline until,
+                                     bool& scope_expired) {
+  const detail::driving_to_wait meanwhile(loop);
+  for (;;) {
+    std::unique_lock hold(lock_);
+    detail::group_task* const child = child_at([&](const detail::worker& home) { return &home == &loop; });
+    if (child == nullptr) return detail::wake_cause::notified;
+    child->retain();
+    hold.unlock();
+    const detail::wake_cause why = child->wait_done(accepts, until, scope_expired);
+    child->release();
+    if (why != detail::wake_cause::notified) return why;
+  }
+}
+
+// The loops that the calling thread drives, and does not drive now: it would wait for itself. One after the
+// other, until no child is left at any.
+detail::wake_cause task_group::drive_loops(std::uint32_t accepts, deadline until, bool& scope_expired) {
+  for (;;) {
+    std::unique_lock hold(lock_);
+    const detail::group_task* const child =
+        child_at([](const detail::worker& home) { return home.rests_with_this_thread(); });
+    if (child == nullptr) return detail::wake_cause::notified;
+    detail::worker& loop = *child->home.load(std::memory_order_relaxed);  // there while the child is
+    hold.unlock();
+    const detail::wake_cause why = drive(loop, accepts, until, scope_expired);
+    if (why != detail::wake_cause::notified) return why;
+  }
+}
+
 detail::wake_cause task_group::wait_empty(std::uint32_t accepts, deadline until, bool& scope_expired) {
+  if (detail::current_worker() == nullptr && !detail::has_no_time(accepts, until)) {
+    const detail::wake_cause why = drive_loops(accepts, until, scope_expired);
+    if (why != detail::wake_cause::notified) return why;
+  }
   std::unique_lock hold(lock_);
   if (size_ == 0) {
     detail::checker::acquire(&size_);
@@ -115,15 +150,6 @@ detail::wake_cause task_group::wait_empty(std::uint32_t accepts, deadline until,
     detail::misuse("a task group is waited for by one of its children");
   }
   detail::wait end(detail::wait_kind::group, this, accepts);
-  if (end.party().plain_thread && !until.has_passed()) [[unlikely]] {
-    if (detail::group_task* const child = child_of_this_thread()) {
-      child->retain();
-      hold.unlock();
-      const detail::wake_cause why = child->wait_done(accepts, until, scope_expired);
-      child->release();
-      return why == detail::wake_cause::notified ? wait_empty(accepts, until, scope_expired) : why;
-    }
-  }
   if (!end.open()) return end.cause();
   detail::waiter me(end);
   waiters_.push_back(me);

@@ -126,7 +126,10 @@ class task_group {
   void fail(std::exception_ptr failure) noexcept;
   detail::wake_cause wait_empty(std::uint32_t accepts, deadline until, bool& scope_expired);
   void wait_empty_for_certain() noexcept;
-  [[nodiscard]] detail::group_task* child_of_this_thread() const noexcept;  // joining it drives its loop
+  template <class Predicate>
+  [[nodiscard]] detail::group_task* child_at(Predicate fits) const noexcept;  // whose worker fits
+  detail::wake_cause drive(detail::worker& loop, std::uint32_t accepts, deadline until, bool& scope_expired);
+  detail::wake_cause drive_loops(std::uint32_t accepts, deadline until, bool& scope_expired);
   void unlink(detail::group_task& child) noexcept;
 
   mutable detail::spinlock lock_;  // guards all below

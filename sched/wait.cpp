@@ -149,6 +149,11 @@ void wait::time_out() noexcept {
 
 void wait::expire(timer_node& node) noexcept { static_cast<wait&>(node).time_out(); }
 
+bool has_no_time(std::uint32_t accepts, deadline until) noexcept {
+  const deadline_frame* const scope = (accepts & wait::unscoped) != 0 ? nullptr : innermost_deadline();
+  return until.has_passed() || (scope != nullptr && scope->until.has_passed());
+}
+
 void give_way_to_others() noexcept { this_fiber::yield(); }
 
 void throw_cancelled() {

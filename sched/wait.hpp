@@ -152,6 +152,9 @@ struct deadline_frame {
 };
 deadline_frame*& innermost_deadline() noexcept;  // of the caller; valid until its next wait
 
+// A wait of the caller with that deadline, and what it accepts, would be over before it begins.
+[[nodiscard]] bool has_no_time(std::uint32_t accepts, deadline until) noexcept;
+
 // Makes the owner of a claimed wait runnable. From any thread; only the winner of the claim, and once. The
 // winner must not touch the wait, or anything on the sleeper's stack, afterwards.
 void schedule(parker& claimed) noexcept;

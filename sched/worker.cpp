@@ -129,8 +129,7 @@ std::size_t worker::run_round() noexcept {
   if (!ready_.empty()) {
     ready_.push_back(root_);
     suspend_aside();
-    // The caller may wait for native_handle() now, so the kernel has to have what the round asked of it.
-    if (ready_.empty()) poll_kernel();
+    settle_aside();
   } else {
     deadline unbounded;
     owner_.tidying().before_sleep(now_, unbounded);
@@ -163,7 +162,7 @@ std::size_t worker::run_ready(deadline until, const std::atomic<bool>* stop_flag
     poll_kernel();
   }
   suspend_aside();
-  if (ready_.empty()) poll_kernel();  // as in run_round()
+  settle_aside();
   checker::step_back(root_.checked, nobody_);
   returns_when_idle_ = bounded_ = false;
   stop_flag_ = nullptr;
@@ -174,6 +173,16 @@ std::size_t worker::run_ready(deadline until, const std::atomic<bool>* stop_flag
 bool worker::idle() const noexcept {
   return ready_.empty() && yielded_.empty() && inbox_.empty() && surplus() == 0 && !owner_.has_injected() &&
          !sweep_.load(std::memory_order_seq_cst);
+}
+
+void worker::settle_aside() noexcept {
+  if (ready_.empty()) poll_kernel();
+}
+
+void worker::settle() noexcept {
+  checker::step_aside(nobody_);
+  settle_aside();
+  checker::step_back(root_.checked, nobody_);
 }
 
 void worker::block() noexcept {

@@ -86,6 +86,8 @@ class worker {
   std::size_t run_round() noexcept;
   std::size_t run_ready(deadline until, const std::atomic<bool>* stop_flag = nullptr) noexcept;
   void block() noexcept;  // in the kernel, until something may be ready
+  // The caller leaves, and may wait for native_handle() then: so the kernel has to have what was asked of it.
+  void settle() noexcept;
   // For a simulation, instead of these: what might happen next here, and that one of these happens now, up to
   // the next switch. `events`: its poller has something to tell.
   void offer(std::vector<choice>& to, bool events) noexcept;
@@ -212,6 +214,7 @@ class worker {
   // For callers that the checkers take for the scheduler already.
   void suspend_aside() noexcept;
   void yield_aside(fiber_control& self) noexcept;
+  void settle_aside() noexcept;
   bool begin_in_place_aside(fiber_control& self, fiber_control& f) noexcept;
   void release_run(fiber_control& ended) noexcept;
   void prepare_round() noexcept;
@@ -296,6 +299,19 @@ class driving {
 
  private:
   worker& worker_;
+};
+
+// The same, for a plain thread that waits as the worker's root, rather than to run what is ready.
+class driving_to_wait {
+ public:
+  explicit driving_to_wait(worker& w) : worker_(w), driving_(w) {}
+  ~driving_to_wait() { worker_.settle(); }
+  driving_to_wait(const driving_to_wait&) = delete;
+  driving_to_wait& operator=(const driving_to_wait&) = delete;
+
+ private:
+  worker& worker_;
+  const driving driving_;
 };
 
 }  // namespace zsync::detail

@@ -1,6 +1,7 @@
 // A dump by signal: who has the signal before, after and beside.
 #include "support/catch.hpp"
 #include "support/descriptors.hpp"
+#include "support/matrix.hpp"
 #include "support/subprocess.hpp"
 
 #include <zsync/fiber/sanitizer.hpp>

@@ -145,6 +145,33 @@ TEST_CASE("what a poll begins makes the loop readable when it is done", "[io][lo
   });
 }
 
+TEST_CASE("what begins while a join drives a loop makes it readable when it is done", "[io][loop]") {
+  test::matrix({.workers = false}, [](runtime_options options) {
+    loop own(options);
+    auto [near, far] = unix_stream::pair();
+    bool got = false;
+    own.poll();
+    fiber forking = own.spawn([&, &near = near] {
+      own.post([&] {
+        char one = 0;
+        near.read_exact(mutable_buffer(&one, 1));
+        got = one == 'x';
+      });
+      for (int i = 0; i < 100; ++i) spawn([] {}).join();
+    });
+    forking.join();
+    REQUIRE(::write(far.native_handle(), "x", 1) == 1);
+    for (int i = 0; i < 10 && !got; ++i) {
+      pollfd look{own.native_handle(), POLLIN, 0};
+      REQUIRE(::poll(&look, 1, 5000) == 1);
+      own.poll();
+    }
+    CHECK(got);
+    own.post([&near = near] { near.close(); });  // where it is at home
+    own.run_until_idle();
+  });
+}
+
 TEST_CASE("a loop whose budget is spent has told the kernel what its fibers wait for", "[io][loop]") {
   test::matrix({.workers = false}, [](runtime_options options) {
     loop own(options);

@@ -503,3 +503,15 @@ TEST_CASE("fibers that are spawned in turn begin on one worker after the other, 
         options);
   });
 }
+
+TEST_CASE("calls that are due later do not take the turns of fibers that are spawned in turn", "[spawn]") {
+  zsync::runtime own({.workers = 2});
+  std::vector<zsync::timer> calls;
+  std::map<std::thread::id, int> begun;
+  for (int i = 0; i < 10; ++i) {
+    calls.push_back(own.call_after(1h, [] {}));
+    ++begun[own.spawn({.worker = zsync::spawn_options::in_turn}, [] { return std::this_thread::get_id(); })
+                .join()];
+  }
+  CHECK(begun.size() == 2);
+}

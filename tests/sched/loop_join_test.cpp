@@ -189,6 +189,39 @@ TEST_CASE("another thread's join of a loop's fiber waits for the thread that dri
   });
 }
 
+TEST_CASE("a task group of any size is waited for on a loop's thread", "[loop][join][group]") {
+  test::matrix(no_workers, [](const zsync::runtime_options& options) {
+    constexpr int many = test::sanitized ? 2'000 : 100'000;  // more than a recursion would survive
+    zsync::loop own(options);
+    int ended = 0;
+    zsync::task_group group;
+    own.post([&] {
+      for (int i = 0; i < many; ++i) {
+        group.spawn([&ended] { ++ended; });
+      }
+    });
+    own.poll();
+    group.wait();
+    CHECK(ended == many);
+  });
+}
+
+TEST_CASE("a join in a scope that has expired drives nothing", "[loop][join]") {
+  test::matrix(no_workers, [](const zsync::runtime_options& options) {
+    zsync::loop own(options);
+    own.poll();
+    int turns = 0;
+    zsync::fiber counting = own.spawn([&] { ++turns; });
+    {
+      const zsync::deadline_scope expired(0s);
+      CHECK_THROWS_AS(counting.join(), std::system_error);
+    }
+    CHECK(turns == 0);
+    counting.join();
+    CHECK(turns == 1);
+  });
+}
+
 TEST_CASE("a task group whose children belong to several loops and a runtime dies on their thread",
           "[loop][join][group]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
