@@ -2,6 +2,7 @@
 #include "support/in_fiber.hpp"
 
 #include <zsync/channel/channel.hpp>
+#include <zsync/channel/event.hpp>
 #include <zsync/channel/select.hpp>
 #include <zsync/io/on_ready.hpp>
 #include <zsync/io/signal.hpp>
@@ -150,16 +151,23 @@ TEST_CASE("what begins while a join drives a loop makes it readable when it is d
     loop own(options);
     auto [near, far] = unix_stream::pair();
     bool got = false;
-    own.poll();
-    fiber forking = own.spawn([&, &near = near] {
-      own.post([&] {
-        char one = 0;
-        near.read_exact(mutable_buffer(&one, 1));
-        got = one == 'x';
-      });
-      for (int i = 0; i < 100; ++i) spawn([] {}).join();
+    event begin;
+    own.post([&, &near = near] {
+      begin.wait();
+      char one = 0;
+      near.read_exact(mutable_buffer(&one, 1));
+      got = one == 'x';
     });
-    forking.join();
+    own.poll();
+    fiber computing = own.spawn([&] {  // for so long that nobody owes the loop a wake-up any more
+      for (int i = 0; i < 100; ++i) {
+        const auto until = clock::now() + 200us;
+        while (clock::now() < until) continue;
+        this_fiber::yield();
+      }
+      begin.set();
+    });
+    computing.join();
     REQUIRE(::write(far.native_handle(), "x", 1) == 1);
     for (int i = 0; i < 10 && !got; ++i) {
       pollfd look{own.native_handle(), POLLIN, 0};

@@ -138,7 +138,7 @@ TEST_CASE("a handle dies between two polls, whatever its fiber is at", "[loop][j
 }
 
 TEST_CASE("a task group that a loop's fibers fill is waited for, and dies, on the loop's thread",
-          "[loop][join][group]") {
+          "[loop][join][group][turns]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
     zsync::loop own(options);
     int ended = 0;
@@ -189,7 +189,7 @@ TEST_CASE("another thread's join of a loop's fiber waits for the thread that dri
   });
 }
 
-TEST_CASE("a task group of any size is waited for on a loop's thread", "[loop][join][group]") {
+TEST_CASE("a task group of any size is waited for on a loop's thread", "[loop][join][group][turns]") {
   test::matrix(no_workers, [](const zsync::runtime_options& options) {
     constexpr int many = test::sanitized ? 2'000 : 100'000;  // more than a recursion would survive
     zsync::loop own(options);
@@ -211,14 +211,19 @@ TEST_CASE("a join in a scope that has expired drives nothing", "[loop][join]") {
     zsync::loop own(options);
     own.poll();
     int turns = 0;
-    zsync::fiber counting = own.spawn([&] { ++turns; });
+    zsync::fiber counting = own.spawn([&] {
+      ++turns;
+      this_fiber::yield();
+      ++turns;
+    });
+    own.poll();
     {
       const zsync::deadline_scope expired(0s);
       CHECK_THROWS_AS(counting.join(), std::system_error);
     }
-    CHECK(turns == 0);
-    counting.join();
     CHECK(turns == 1);
+    counting.join();
+    CHECK(turns == 2);
   });
 }
 
