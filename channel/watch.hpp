@@ -25,6 +25,7 @@ class watch_sender {
   bool send(T&& value) const { return state_->send(std::move(value)); }
   bool send(const T& value) const { return !is_closed() && state_->send(T(value)); }
 
+  // A copy of the newest value. Does not wait, and works after the close too.
   [[nodiscard]] T get() const {
     std::uint64_t ignored = 0;
     return state_->newest(ignored);
@@ -41,8 +42,9 @@ class watch_sender {
   detail::broadcast_writer<T> state_;
 };
 
-// Used by one fiber or thread at a time; a copy is a further receiver, that has seen the same. Waiting as
-// with other receivers.
+// Used by one fiber or thread at a time; a copy is a further receiver, that has seen the same. The channel
+// closes when the last is gone. Waiting is a cancellation point and obeys deadline scopes; no value counts as
+// seen then.
 template <class T>
 class watch_receiver {
  public:
@@ -51,7 +53,9 @@ class watch_receiver {
   // Waits for a value that this receiver has not seen; the one that is there at first counts as such.
   // nullopt: closed, and the last value seen.
   [[nodiscard]] std::optional<T> recv() { return reader_.receive(); }
+  // success, empty or closed.
   channel_status try_recv(T& into) { return reader_.try_receive(into); }
+  // success, timeout or closed.
   channel_status recv_until(T& into, deadline until) { return reader_.receive(into, until); }
   template <class Rep, class Period>
   channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) {
@@ -80,6 +84,7 @@ class watch_receiver {
   detail::broadcast_reader<T> reader_;
 };
 
+// A value to be watched, and its first receiver, which has not seen it yet.
 template <class T>
 [[nodiscard]] std::pair<watch_sender<T>, watch_receiver<T>> watch(T initial) {
   auto state = std::make_unique<detail::broadcast_state<T>>(1);
