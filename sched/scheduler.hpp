@@ -80,8 +80,8 @@ class scheduler {
   // How many workers are asleep, roughly: those that fall asleep count themselves before, those that wake
   // after. Decides only whether waking somebody is worth a try.
   [[nodiscard]] unsigned asleep() const noexcept { return asleep_.load(std::memory_order_relaxed); }
-  // By a worker; how many sleep with it.
-  unsigned note_asleep() noexcept { return asleep_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  // By a worker.
+  void note_asleep() noexcept { asleep_.fetch_add(1, std::memory_order_relaxed); }
   void note_woken() noexcept {
     asleep_.fetch_sub(1, std::memory_order_relaxed);
     note_awake();

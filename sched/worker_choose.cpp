@@ -154,8 +154,12 @@ void worker::sleep(bool only_a_nap) noexcept {
   deadline until = timers_.next();
   if (owner_.tidying().before_sleep(now_, until)) return poll_kernel();
   const clock::time_point before = now_;
-  const bool alone = owner_.note_asleep() == owner_.size();
+  owner_.note_asleep();
   sleep_.fall_asleep();
+  // Whoever was roused, if only by us a moment ago, is awake, though it may not have counted itself yet: then
+  // it may push a newborn that is not announced, because the last announcement was so recently.
+  bool alone = true;
+  for (unsigned i = 0; i < owner_.size(); ++i) alone = alone && owner_.at(i).asleep();
   bool work = !inbox_.empty() || sweep_.load(std::memory_order_seq_cst) || owner_.has_injected();
   for (unsigned i = 0; i < owner_.size() && !work; ++i) work = owner_.at(i).surplus() != 0;
   if (only_a_nap && !alone) until = tightest(until, deadline::after(nap));
