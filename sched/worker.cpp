@@ -188,7 +188,8 @@ void worker::settle() noexcept {
 void worker::block() noexcept {
   if (!idle()) return;
   checker::step_aside(nobody_);
-  sleep(false);
+  deadline none;
+  sleep(none);
   checker::step_back(root_.checked, nobody_);
 }
 

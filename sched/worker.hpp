@@ -202,7 +202,7 @@ class worker {
   void expire_timers() noexcept;
   void empty_inbox() noexcept;
   void sort_in(fiber_control& f) noexcept;
-  void sleep(bool only_a_nap) noexcept;
+  void sleep(deadline& nap_end) noexcept;
   bool spin() noexcept;
   [[gnu::noinline]] void share(fiber_control& f) noexcept;  // ready, and may move
   void move_away(fiber_control& f) noexcept;

@@ -17,6 +17,7 @@ constexpr std::size_t timers_per_poll = 256;
 }  // namespace
 
 fiber_control& worker::pick_slowly() noexcept {
+  deadline nap_end;  // never: no nap has begun
   for (bool looked = false, slept = false;;) {
     if (fiber_control* const f = pick_here()) {
       if (slept) owner_.thief_done();  // perhaps woken to steal, and now busy with its own: let another one
@@ -32,7 +33,7 @@ fiber_control& worker::pick_slowly() noexcept {
       continue;
     }
     if (fiber_control* const f = steal()) return *f;
-    sleep(!slept);
+    sleep(nap_end);
     slept = true;
   }
 }
@@ -149,7 +150,7 @@ fiber_control* worker::steal_from(worker& victim) noexcept {
 // It says that it sleeps before it looks at the inbox: see sleep_state.hpp. A newborn that another worker
 // pushes at this moment may be missed, for it pays no fence for that. Therefore the first sleep after work is
 // a nap, while others are awake: whoever looks again after it finds that newborn.
-void worker::sleep(bool only_a_nap) noexcept {
+void worker::sleep(deadline& nap_end) noexcept {
   if (spin_ != clock::duration::zero() && spin()) return;
   deadline until = timers_.next();
   if (owner_.tidying().before_sleep(now_, until)) return poll_kernel();
@@ -162,7 +163,11 @@ void worker::sleep(bool only_a_nap) noexcept {
   for (unsigned i = 0; i < owner_.size(); ++i) alone = alone && owner_.at(i).asleep();
   bool work = !inbox_.empty() || sweep_.load(std::memory_order_seq_cst) || owner_.has_injected();
   for (unsigned i = 0; i < owner_.size() && !work; ++i) work = owner_.at(i).surplus() != 0;
-  if (only_a_nap && !alone) until = tightest(until, deadline::after(nap));
+  if (!alone) {
+    // A nap is one to its end, whatever wake-up that was left over ends the sleep before.
+    if (nap_end.is_never()) nap_end = deadline::after(nap);
+    if (now_ < nap_end.time()) until = tightest(until, nap_end);
+  }
   ask_kernel(work ? deadline::passed() : until, true);
   if (!work) count.sleeps.add();
   // Woken by another thread, and so soon that it would have paid to stay awake?
