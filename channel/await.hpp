@@ -3,7 +3,7 @@
 
 #include <zsync/channel/coroutine.hpp>
 #include <zsync/channel/event.hpp>
-#include <zsync/channel/undisturbed.hpp>
+#include <zsync/sched/scope.hpp>
 
 #include <coroutine>
 #include <exception>
@@ -92,7 +92,8 @@ auto await(A&& awaitable) -> detail::await_result<A> {
     detail::await_driver driver = detail::drive<A>(awaitable, through, result);
     driver.start();
     {
-      const detail::undisturbed until_it_is_through;
+      const cancellation_shield uncancelled;
+      const deadline_shield unhurried;
       through.wait();
     }
     if constexpr (std::is_void_v<value>) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <zsync/channel/condition_variable.hpp>
-#include <zsync/channel/undisturbed.hpp>
+#include <zsync/sched/scope.hpp>
 
 #include <stop_token>
 #include <utility>
@@ -83,7 +83,8 @@ class condition_variable_any {
           lock.unlock();
         },
         [&] {
-          const detail::undisturbed whatever_happens;
+          const cancellation_shield uncancelled;
+          const deadline_shield unhurried;
           lock.lock();
         });
   }
