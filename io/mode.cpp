@@ -1,9 +1,10 @@
 #include <zsync/io/mode.hpp>
 
+#include <zsync/io/descriptor.hpp>
+#include <zsync/io/posix_call.hpp>
+
 #include <pthread.h>
 #include <sched.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 #include <array>
 #include <new>
@@ -49,10 +50,7 @@ bool stays_nonblocking(int fd) noexcept {
 
 bool was_spoilt(int fd, unsigned changes_before) noexcept {
   if (changes_before % 2 == 0 && mode_changes(fd) == changes_before) return false;
-  timeval t{};
-  socklen_t size = sizeof t;
-  const bool timed =
-      kernel::getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, &size) == 0 && (t.tv_sec != 0 || t.tv_usec != 0);
+  const bool timed = posix::detail_::socket_timeout(fd, direction::in) != descriptor::no_timeout.count();
   return !timed && !is_nonblocking(fd);
 }
 

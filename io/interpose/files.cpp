@@ -138,10 +138,6 @@ bool is_refused(int out, int in, const off_t* offset) noexcept {
   return real_sendfile(out, in, offset != nullptr ? &at : nullptr, std::size_t{0}) < 0;
 }
 
-}  // namespace
-
-namespace {
-
 // From file to file, with a mutex held.
 bool ends_by_itself(int out) noexcept {
   struct stat s {};
@@ -179,10 +175,6 @@ bool may_wait(int in, const off64_t* in_at, int out, const off64_t* out_at, std:
   return count != 0 && (from_pipe || to_pipe) && !(from_pipe && in_at != nullptr) &&
          !(to_pipe && out_at != nullptr) && is_open_for(in, O_RDONLY) && is_open_for(out, O_WRONLY);
 }
-
-}  // namespace
-
-namespace {
 
 // In milliseconds what a socket has set for its time-out, or for ever.
 int patience(int fd, int option) noexcept {

@@ -127,6 +127,22 @@ TEST_CASE("a select on a socket can be cancelled, and leaves the socket as it wa
   });
 }
 
+// Sends a byte to one of its fibers, and polls the loop only when its handle says so.
+bool hears_of_a_byte(loop& own, unix_stream& far, const bool& got) {
+  if (::write(far.native_handle(), "x", 1) != 1) return false;
+  for (int i = 0; i < 10 && !got; ++i) {
+    pollfd look{own.native_handle(), POLLIN, 0};
+    if (::poll(&look, 1, 5000) != 1) return false;
+    own.poll();
+  }
+  return got;
+}
+
+void close_at_home(loop& own, unix_stream& stream) {
+  own.post([&] { stream.close(); });
+  own.run_until_idle();
+}
+
 TEST_CASE("what a poll begins makes the loop readable when it is done", "[io][loop]") {
   test::matrix({.workers = false}, [](runtime_options options) {
     loop own(options);
@@ -141,8 +157,7 @@ TEST_CASE("what a poll begins makes the loop readable when it is done", "[io][lo
     pollfd look{own.native_handle(), POLLIN, 0};
     CHECK(::poll(&look, 1, 5000) == 1);
     CHECK(reading.join() == 'x');
-    own.post([&near = near] { near.close(); });  // where it is at home
-    own.run_until_idle();
+    close_at_home(own, near);
   });
 }
 
@@ -168,15 +183,8 @@ TEST_CASE("what begins while a join drives a loop makes it readable when it is d
       begin.set();
     });
     computing.join();
-    REQUIRE(::write(far.native_handle(), "x", 1) == 1);
-    for (int i = 0; i < 10 && !got; ++i) {
-      pollfd look{own.native_handle(), POLLIN, 0};
-      REQUIRE(::poll(&look, 1, 5000) == 1);
-      own.poll();
-    }
-    CHECK(got);
-    own.post([&near = near] { near.close(); });  // where it is at home
-    own.run_until_idle();
+    CHECK(hears_of_a_byte(own, far, got));
+    close_at_home(own, near);
   });
 }
 
@@ -193,15 +201,8 @@ TEST_CASE("a loop whose budget is spent has told the kernel what its fibers wait
       got = one == 'x';
     });
     own.run_for(1ms);
-    REQUIRE(::write(far.native_handle(), "x", 1) == 1);
-    for (int i = 0; i < 10 && !got; ++i) {
-      pollfd look{own.native_handle(), POLLIN, 0};
-      REQUIRE(::poll(&look, 1, 5000) == 1);
-      own.poll();
-    }
-    CHECK(got);
-    own.post([&near = near] { near.close(); });  // where it is at home
-    own.run_until_idle();
+    CHECK(hears_of_a_byte(own, far, got));
+    close_at_home(own, near);
   });
 }
 
