@@ -1,3 +1,4 @@
+#include <zsync/io/accessible.hpp>
 #include <zsync/io/kernel.hpp>
 #include <zsync/io/mode.hpp>
 #include <zsync/io/plain_io.hpp>
@@ -139,6 +140,7 @@ std::uint64_t count_of_eventfd(int fd) noexcept {
 bool has_room(const op& o) noexcept {
   std::uint64_t more = 0;
   if (o.size != 1 || vector_of(o)->iov_len < sizeof more) return false;
+  if (!can_read(vector_of(o)->iov_base, sizeof more)) return false;
   std::memcpy(&more, vector_of(o)->iov_base, sizeof more);
   return is_ready(o.fd, POLLOUT) &&
          (more == 1 || (more < ~std::uint64_t{0} && count_of_eventfd(o.fd) < ~std::uint64_t{0} - more));

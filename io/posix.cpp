@@ -1,3 +1,4 @@
+#include <zsync/io/accessible.hpp>
 #include <zsync/io/borrowed.hpp>
 #include <zsync/io/engine.hpp>
 #include <zsync/io/kernel.hpp>
@@ -29,6 +30,8 @@ namespace kernel = detail::kernel;
 
 using detail::accept_request;
 using detail::call_without_blocking;
+using detail::can_read;
+using detail::can_write;
 using detail::descriptor;
 using detail::descriptor_kind;
 using detail::descriptor_ptr;
@@ -227,9 +230,10 @@ ssize_t write_plainly(int fd, const iovec* vector, int count) {
 // The call for sockets has found out that this is none, which costs less than to ask before.
 bool is_no_socket(ssize_t result) noexcept { return result < 0 && errno == ENOTSOCK; }
 
-// Nothing at all is asked for or handed over, or more parts than there may be: nobody waits for that.
+// Nothing at all is asked for or handed over, or more parts than there may be, or they are not there: nobody
+// waits for that.
 bool is_nothing(const iovec* vector, int count) noexcept {
-  if (count <= 0 || count > IOV_MAX) return true;
+  if (count <= 0 || count > IOV_MAX || !can_read(vector, static_cast<std::size_t>(count))) return true;
   for (int i = 0; i < count; ++i) {
     if (vector[i].iov_len != 0) return false;
   }
@@ -321,8 +325,9 @@ namespace {
 
 // Of a socket that is not connected nothing tells when there is room again with whom it sends to.
 bool is_to_unix_name(const msghdr& message) noexcept {
-  return message.msg_name != nullptr && message.msg_namelen >= sizeof(sa_family_t) &&
-         static_cast<const sockaddr*>(message.msg_name)->sa_family == AF_UNIX;
+  const auto* const name = static_cast<const sockaddr*>(message.msg_name);
+  return name != nullptr && message.msg_namelen >= sizeof(sa_family_t) && can_read(&name->sa_family) &&
+         name->sa_family == AF_UNIX;
 }
 
 // Looks again and again.
@@ -347,8 +352,8 @@ ssize_t send_to_unix_name(int fd, const msghdr* message, int flags) {
 
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   if (!inside()) return ::sendmsg(fd, message, flags);
-  if ((flags & MSG_DONTWAIT) != 0)
-    return without_waiting(kernel::sendmsg(fd, message, flags | detail::no_sigpipe));
+  if ((flags & MSG_DONTWAIT) != 0 || !message_is_there(message))
+    return without_waiting(kernel::sendmsg(fd, message, flags | MSG_DONTWAIT | detail::no_sigpipe));
   if (static_cast<std::size_t>(message->msg_iovlen) > IOV_MAX) return without_waiting(failed(EMSGSIZE));
   if (is_to_unix_name(*message)) return send_to_unix_name(fd, message, flags);
   msghdr part = *message;
@@ -496,12 +501,14 @@ int close(int fd) {
 
 int nanosleep(const timespec* duration, timespec* remaining) {
   if (!inside()) return ::nanosleep(duration, remaining);
+  if (!can_read(duration)) return static_cast<int>(failed(EFAULT));
   if (duration->tv_nsec < 0 || duration->tv_nsec > 999'999'999 || duration->tv_sec < 0) {
     return static_cast<int>(failed(EINVAL));
   }
   const deadline until = after(duration->tv_sec, std::chrono::nanoseconds{duration->tv_nsec});
   std::error_code ec;
   if (wait_until(until, ec)) return 0;
+  if (remaining != nullptr && !can_write(remaining)) return static_cast<int>(failed(EFAULT));
   if (remaining != nullptr && until.is_never()) {
     *remaining = *duration;
   } else if (remaining != nullptr) {

@@ -76,6 +76,9 @@ clock::rep socket_timeout(int fd, detail::direction side) noexcept;
 std::error_code perform_borrowed(int fd, detail::descriptor_kind kind, detail::op& o, detail::wait_kind why,
                                  clock::rep timeout) noexcept;
 
+// Of a message what its caller has to read; otherwise the kernel refuses it before it would wait.
+bool message_is_there(const msghdr* message) noexcept;
+
 // Does `o` now or waits for it, unless the descriptor is non-blocking; its result, or -1 with errno.
 ssize_t run(int fd, detail::op& o, detail::descriptor_kind kind, detail::wait_kind why);
 

@@ -1,4 +1,5 @@
 // Calls of zsync::posix that are made of others of them.
+#include <zsync/io/accessible.hpp>
 #include <zsync/io/portable.hpp>
 #include <zsync/io/posix.hpp>
 #include <zsync/io/posix_call.hpp>
@@ -13,6 +14,12 @@ using namespace detail_;
 
 bool is_time(const timespec& t) noexcept {
   return t.tv_sec >= 0 && t.tv_nsec >= 0 && t.tv_nsec <= 999'999'999;
+}
+
+// May be left out, and otherwise has to be where it can be read.
+bool is_there(const timespec* t) noexcept { return t == nullptr || detail::can_read(t); }
+bool is_there(const sigset_t* mask) noexcept {
+  return mask == nullptr || detail::can_read(static_cast<const void*>(mask), sizeof(unsigned long));
 }
 
 deadline after(const timespec& t) { return detail_::after(t.tv_sec, std::chrono::nanoseconds{t.tv_nsec}); }
@@ -71,6 +78,7 @@ int outcome(unsigned done, unsigned count) noexcept {
 
 int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
   if (!inside()) return static_cast<int>(::recvmmsg(fd, messages, count, flags, timeout));
+  if (timeout != nullptr && !detail::can_write(timeout)) return static_cast<int>(failed(EFAULT));
   if (timeout != nullptr && !is_time(*timeout)) return static_cast<int>(failed(EINVAL));
   if (count == 0) return without_waiting(detail::receive_messages(fd, messages, 0, flags | MSG_DONTWAIT));
   const deadline until = timeout == nullptr ? deadline::never() : after(*timeout);
@@ -111,6 +119,10 @@ int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
     }
     const ssize_t size = posix::sendmsg(fd, &messages[done].msg_hdr, flags);
     if (size < 0) break;
+    if (!detail::can_write(&messages[done].msg_len)) {
+      errno = EFAULT;
+      break;
+    }
     messages[done].msg_len = static_cast<unsigned>(size);
     if (static_cast<std::size_t>(size) < size_of(messages[done++].msg_hdr)) break;  // never one behind a part
   }
@@ -123,6 +135,7 @@ int ppoll(pollfd* set, nfds_t count, const timespec* timeout, const sigset_t* ma
 #if defined(__linux__)
   if (!inside()) return ::ppoll(set, count, timeout, mask);
 #endif
+  if (!is_there(timeout) || !is_there(mask)) return static_cast<int>(failed(EFAULT));
   if (timeout != nullptr && !is_time(*timeout)) return static_cast<int>(failed(EINVAL));
   if (timeout != nullptr && timeout->tv_sec == 0 && timeout->tv_nsec == 0) return posix::poll(set, count, 0);
   if (timeout == nullptr) return posix::poll(set, count, -1);
@@ -132,6 +145,7 @@ int ppoll(pollfd* set, nfds_t count, const timespec* timeout, const sigset_t* ma
 int pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout,
             const sigset_t* mask) {
   if (!inside()) return ::pselect(count, in, out, except, timeout, mask);
+  if (!is_there(timeout) || !is_there(mask)) return static_cast<int>(failed(EFAULT));
   if (timeout == nullptr) return posix::select(count, in, out, except, nullptr);
   if (!is_time(*timeout)) return static_cast<int>(failed(EINVAL));
   timeval t{timeout->tv_sec, static_cast<suseconds_t>((timeout->tv_nsec + 999) / 1000)};  // never early
@@ -143,7 +157,9 @@ int clock_nanosleep(clockid_t clock, int flags, const timespec* time, timespec* 
   if (!inside()) return ::clock_nanosleep(clock, flags, time, remaining);
 #endif
   timespec now{};
-  if (!is_time(*time) || ::clock_gettime(clock, &now) != 0) return EINVAL;
+  if (::clock_gettime(clock, &now) != 0) return EINVAL;
+  if (!detail::can_read(time)) return EFAULT;
+  if (!is_time(*time)) return EINVAL;
   if (!passes_by_itself(clock)) return ENOTSUP;
   if ((flags & timer_absolute) == 0) return posix::nanosleep(time, remaining) == 0 ? 0 : errno;
   while (is_before(now, *time)) {

@@ -1,4 +1,5 @@
 // Waiting for readiness of one descriptor or several.
+#include <zsync/io/accessible.hpp>
 #include <zsync/io/descriptor.hpp>
 #include <zsync/io/kernel.hpp>
 #include <zsync/io/perform.hpp>
@@ -9,11 +10,13 @@
 #include <sys/time.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace zsync::posix {
@@ -59,6 +62,9 @@ int poll_one(pollfd& p, detail::direction side, deadline until, std::error_code&
   }
 }
 
+// Several are left to the kernel's look.
+bool set_is_there(const pollfd* set, nfds_t count) noexcept { return count != 1 || detail::can_read(set); }
+
 int wait_for_set(std::span<pollfd> set, deadline until, std::error_code& ec) {
   if (set.size() == 1) {
     if (const auto side = only_direction(set[0])) return poll_one(set[0], *side, until, ec);
@@ -69,6 +75,7 @@ int wait_for_set(std::span<pollfd> set, deadline until, std::error_code& ec) {
 }  // namespace
 
 int detail_::poll_until(pollfd* set, nfds_t count, deadline until) {
+  if (!set_is_there(set, count)) return static_cast<int>(failed(EFAULT));
   std::error_code ec;
   return without_throwing([&] {
     const int n = wait_for_set({set, count}, until, ec);
@@ -78,6 +85,7 @@ int detail_::poll_until(pollfd* set, nfds_t count, deadline until) {
 
 int poll(pollfd* set, nfds_t count, int timeout) {
   if (!inside()) return ::poll(set, count, timeout);
+  if (!set_is_there(set, count)) return static_cast<int>(failed(EFAULT));
   if (timeout == 0) return without_waiting(kernel::poll(set, count, 0));
   return poll_until(set, count,
                     timeout < 0 ? deadline::never() : deadline::after(std::chrono::milliseconds{timeout}));
@@ -102,7 +110,8 @@ void clear(fd_set* s, int count) noexcept {
 }
 
 // Linux looks no further than its table of this process's descriptors reaches, and programs that give as
-// count how many there could ever be rely on that: their sets are smaller. 0: it does not say.
+// count how many there could ever be rely on that: their sets are smaller, or have whatever stands behind. 0:
+// it does not say.
 int table_size() noexcept {
   int size = 0;
   std::FILE* const file = std::fopen("/proc/self/status", "re");
@@ -115,8 +124,8 @@ int table_size() noexcept {
   return size;
 }
 
+// Asked only where it makes a difference, for that takes its time.
 int at_most_possible(int count) noexcept {
-  if (count <= FD_SETSIZE) return count;
   const int size = table_size();
   return std::min(count, size != 0 ? size : FD_SETSIZE);
 }
@@ -163,28 +172,54 @@ void wait_for_selected(std::vector<pollfd>& set, deadline until, std::error_code
   }
 }
 
+using fd_sets = std::array<fd_set*, 3>;
+
+bool are_there(const fd_sets& sets, int count) noexcept {
+  const auto size = static_cast<std::size_t>((count + word_bits - 1) / word_bits) * sizeof(word);
+  return std::all_of(sets.begin(), sets.end(), [size](fd_set* s) {
+    return s == nullptr || detail::can_write(static_cast<void*>(s), size);
+  });
+}
+
+bool is_invalid(const pollfd& p) noexcept { return (p.revents & POLLNVAL) != 0; }
+
+// Waits for what is in the sets; `count` becomes how far they are looked at. Zero or an errno.
+int wait_for_sets(std::vector<pollfd>& set, const fd_sets& sets, int& count, deadline until) {
+  if (count > FD_SETSIZE || !are_there(sets, count)) count = at_most_possible(count);
+  if (!are_there(sets, count)) return EFAULT;
+  for (bool again = true;;) {
+    set = set_of(count, sets[0], sets[1], sets[2]);
+    std::error_code ec;
+    wait_for_selected(set, until, ec);
+    if (ec) return to_errno(ec);
+    const auto invalid = std::find_if(set.begin(), set.end(), is_invalid);
+    if (invalid == set.end()) return 0;
+    if (!std::exchange(again, false)) return EBADF;
+    count = at_most_possible(count);
+    if (invalid->fd < count) return EBADF;
+  }
+}
+
 int select_in_fiber(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
+  if (timeout != nullptr && !detail::can_write(timeout)) return static_cast<int>(failed(EFAULT));
   if (count < 0 || (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
     return static_cast<int>(failed(EINVAL));
-  count = at_most_possible(count);
-  std::vector<pollfd> set = set_of(count, in, out, except);
+  const fd_sets sets{in, out, except};
+  std::vector<pollfd> set;
   const deadline until =
       timeout == nullptr
           ? deadline::never()
           : after(timeout->tv_sec, detail::saturated(std::chrono::microseconds{timeout->tv_usec}));
-  std::error_code ec;
-  wait_for_selected(set, until, ec);
+  const int error = wait_for_sets(set, sets, count, until);
   without_waiting(0);
-  if (ec) return static_cast<int>(failed(to_errno(ec)));
+  if (error != 0 && error != EBADF) return static_cast<int>(failed(error));
   if (timeout != nullptr && !until.is_never()) {
     const auto left = std::chrono::duration_cast<std::chrono::microseconds>(until.remaining()).count();
     timeout->tv_sec = static_cast<time_t>(left / 1'000'000);
     timeout->tv_usec = static_cast<suseconds_t>(left % 1'000'000);
   }
-  for (const pollfd& p : set) {
-    if ((p.revents & POLLNVAL) != 0) return static_cast<int>(failed(EBADF));
-  }
-  for (fd_set* s : {in, out, except}) clear(s, count);
+  if (error != 0) return static_cast<int>(failed(error));
+  for (fd_set* s : sets) clear(s, count);
   int ready = 0;
   for (const pollfd& p : set) {
     const auto report = [&](fd_set* s, int asked, int found) {

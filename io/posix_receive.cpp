@@ -1,4 +1,5 @@
 // Receiving from sockets: as much as the flags and the socket's low-water mark ask for.
+#include <zsync/io/accessible.hpp>
 #include <zsync/io/kernel.hpp>
 #include <zsync/io/mode.hpp>
 #include <zsync/io/perform.hpp>
@@ -143,6 +144,12 @@ ssize_t result_of_nothing(int fd, ssize_t result) noexcept {
 
 }  // namespace
 
+bool detail_::message_is_there(const msghdr* message) noexcept {
+  if (!detail::can_read(message)) return false;
+  const auto count = static_cast<std::size_t>(message->msg_iovlen);
+  return count > IOV_MAX || detail::can_read(message->msg_iov, count);
+}
+
 void detail_::note_low_water_mark() noexcept { low_water_marks.store(true, std::memory_order_relaxed); }
 
 ssize_t recv(int fd, void* buffer, std::size_t size, int flags) {
@@ -170,6 +177,8 @@ ssize_t recv(int fd, void* buffer, std::size_t size, int flags) {
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
   if (!inside()) return ::recvmsg(fd, message, flags);
   if (never_waits(flags)) return without_waiting(kernel::recvmsg(fd, message, flags));
+  if (!message_is_there(message) || !detail::can_write(message))
+    return without_waiting(kernel::recvmsg(fd, message, flags | MSG_DONTWAIT));
   const msghdr asked = *message;
   const std::size_t least = asks_for_more(flags) ? least_of(fd, size_of(asked), flags) : any;
   const auto receive = [&] {
@@ -191,13 +200,15 @@ ssize_t recvfrom(int fd, void* buffer, std::size_t size, int flags, sockaddr* fr
   if (from == nullptr) return posix::recv(fd, buffer, size, flags);
   if (!inside()) return ::recvfrom(fd, buffer, size, flags, from, length);
   iovec v{buffer, size};
+  const bool tells_length = detail::can_write(length);
   msghdr message{};
   message.msg_name = from;
-  message.msg_namelen = length != nullptr ? *length : 0;
+  message.msg_namelen = tells_length ? *length : 0;
   message.msg_iov = &v;
   message.msg_iovlen = 1;
   const ssize_t n = posix::recvmsg(fd, &message, flags);
-  if (n >= 0 && length != nullptr) *length = message.msg_namelen;
+  if (n >= 0 && !tells_length) return failed(EFAULT);  // what has come is lost, in libc too
+  if (n >= 0) *length = message.msg_namelen;
   return n;
 }
 

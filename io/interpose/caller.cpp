@@ -1,5 +1,6 @@
 #include <zsync/io/interpose/caller.hpp>
 
+#include <zsync/io/accessible.hpp>
 #include <zsync/io/engine.hpp>
 #include <zsync/io/interpose/real.hpp>
 #include <zsync/io/interpose/report.hpp>
@@ -135,7 +136,8 @@ wait_ahead::wait_ahead(const char* call, int fd, short events, int flags) noexce
 }
 
 wait_ahead::wait_ahead(const char* call, pollfd* set, nfds_t count) noexcept : held_(held_for_a_call()) {
-  if (held_ != 0 && detail::kernel::poll(set, count, 0) == 0) [[unlikely]]
+  if (held_ != 0 && (count != 1 || detail::can_read(set)) && detail::kernel::poll(set, count, 0) == 0)
+      [[unlikely]]
     complain(call, held_);
 }
 

@@ -1,4 +1,5 @@
 // Waiting for the ends of processes and threads.
+#include <zsync/io/accessible.hpp>
 #include <zsync/io/interpose/caller.hpp>
 #include <zsync/io/interpose/elsewhere.hpp>
 #include <zsync/io/interpose/real.hpp>
@@ -116,8 +117,13 @@ ZSYNC_REPLACES int waitid(idtype_t type, id_t id, siginfo_t* found, int options)
     seen = {};
     if (real_waitid(type, id, &seen, options | WNOHANG) != 0) return -1;
     if (seen.si_pid == 0) return 0;
-    if (found != nullptr) *found = seen;
     errno = error;
+    if (found == nullptr) return 1;
+    if (!detail::can_write(found)) {
+      errno = EFAULT;
+      return -1;
+    }
+    *found = seen;
     return 1;
   };
   if (const int n = look(); n != 0) return std::min(n, 0);

@@ -1,4 +1,5 @@
 // Files, which never would block but take their time, and what moves bytes between descriptors.
+#include <zsync/io/accessible.hpp>
 #include <zsync/io/interpose/caller.hpp>
 #include <zsync/io/interpose/elsewhere.hpp>
 #include <zsync/io/interpose/real.hpp>
@@ -138,6 +139,8 @@ bool is_refused(int out, int in, const off_t* offset) noexcept {
   return real_sendfile(out, in, offset != nullptr ? &at : nullptr, std::size_t{0}) < 0;
 }
 
+bool is_there(off_t* offset) noexcept { return offset == nullptr || zsync::detail::can_write(offset); }
+
 // From file to file, with a mutex held.
 bool ends_by_itself(int out) noexcept {
   struct stat s {};
@@ -147,7 +150,7 @@ bool ends_by_itself(int out) noexcept {
 }  // namespace
 
 ZSYNC_REPLACES ssize_t sendfile(int out, int in, off_t* offset, std::size_t count) noexcept {
-  if (!on_fiber() || nonblocking(out) || count == 0 || ends_by_itself(out))
+  if (!on_fiber() || nonblocking(out) || count == 0 || ends_by_itself(out) || !is_there(offset))
     return real_sendfile(out, in, offset, count);
   const int error = errno;
   if (is_refused(out, in, offset)) return -1;

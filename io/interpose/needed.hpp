@@ -32,6 +32,7 @@
   X(_ZN5zsync6detail4wait6expireERNS0_10timer_nodeE) X(_ZN5zsync6detail4wait7suspendENS_8deadlineE) \
   X(_ZN5zsync6detail6kernel4pollEP6pollfdmi) X(_ZN5zsync6detail6kernel5closeEi) \
   X(_ZN5zsync6detail6kernel5fcntlEiil) X(_ZN5zsync6detail9add_localERNS0_11local_valueE) \
+  X(_ZN5zsync6detail8can_readEPKvm) X(_ZN5zsync6detail9can_writeEPvm) \
   X(_ZN5zsync6detail9mode_holdC1Ei) X(_ZN5zsync6detail9mode_holdD1Ev)
 // clang-format on
 

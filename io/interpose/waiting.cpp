@@ -1,4 +1,5 @@
 // Waiting for readiness, and for time to pass.
+#include <zsync/io/accessible.hpp>
 #include <zsync/io/interpose/caller.hpp>
 #include <zsync/io/interpose/real.hpp>
 #include <zsync/io/posix.hpp>
@@ -36,14 +37,20 @@ ZSYNC_REAL(thrd_sleep);
 
 using namespace zsync::interpose;
 namespace posix = zsync::posix;
+using zsync::detail::can_read;
 
 namespace {
 
 // A look without a wait. No time at all is for ever.
-bool is_none(const timespec* t) noexcept { return t != nullptr && t->tv_sec == 0 && t->tv_nsec == 0; }
+bool is_none(const timespec* t) noexcept {
+  return t != nullptr && can_read(t) && t->tv_sec == 0 && t->tv_nsec == 0;
+}
 
 bool none_is_ready(int count, const fd_set* in, const fd_set* out, const fd_set* except) noexcept {
   if (count < 0 || count > FD_SETSIZE) return false;
+  for (const fd_set* s : {in, out, except}) {
+    if (s != nullptr && !can_read(s)) return false;
+  }
   const int error = errno;
   fd_set sets[3];
   const fd_set* const asked[3] = {in, out, except};
@@ -83,7 +90,7 @@ ZSYNC_REPLACES int ppoll(pollfd* set, nfds_t count, const timespec* timeout, con
 
 ZSYNC_REPLACES int select(int count, fd_set* in, fd_set* out, fd_set* except, timeval* timeout) {
   if (!on_fiber()) return real_select(count, in, out, except, timeout);
-  const bool looks = timeout != nullptr && timeout->tv_sec == 0 && timeout->tv_usec == 0;
+  const bool looks = timeout != nullptr && can_read(timeout) && timeout->tv_sec == 0 && timeout->tv_usec == 0;
   const wait_ahead ahead("select", mutexes_held() != 0 && !looks && none_is_ready(count, in, out, except));
   return keeping_errno([&] { return posix::select(count, in, out, except, timeout); });
 }
@@ -131,8 +138,8 @@ int milliseconds(const timespec* t) noexcept {
 ZSYNC_REPLACES int epoll_pwait2(int epoll, epoll_event* events, int count, const timespec* timeout,
                                 const sigset_t* mask) {
   if (!on_fiber()) return real_epoll_pwait2(epoll, events, count, timeout, mask);
-  if (timeout != nullptr && !is_time(*timeout)) {
-    errno = EINVAL;
+  if (timeout != nullptr && (!can_read(timeout) || !is_time(*timeout))) {
+    errno = can_read(timeout) ? EINVAL : EFAULT;
     return -1;
   }
   if (is_none(timeout)) {
@@ -150,6 +157,9 @@ namespace {
 // No time at all is a turn for others, unless a mutex is held that they may want: then it is libc's, which
 // returns at once.
 bool left_to_libc(bool no_time) noexcept { return !on_fiber() || (no_time && mutexes_held() != 0); }
+bool left_to_libc(const timespec* time) noexcept {
+  return !on_fiber() || (mutexes_held() != 0 && is_none(time));
+}
 
 }  // namespace
 
@@ -166,7 +176,7 @@ ZSYNC_REPLACES int usleep(useconds_t microseconds) {
 }
 
 ZSYNC_REPLACES int nanosleep(const timespec* duration, timespec* remaining) {
-  if (left_to_libc(is_none(duration))) return real_nanosleep(duration, remaining);
+  if (left_to_libc(duration)) return real_nanosleep(duration, remaining);
   const wait_ahead ahead("nanosleep");
   return keeping_errno([&] { return posix::nanosleep(duration, remaining); });
 }
@@ -176,14 +186,15 @@ ZSYNC_REPLACES int __nanosleep(const timespec* duration, timespec* remaining) {
 }
 
 ZSYNC_REPLACES int clock_nanosleep(clockid_t clock, int flags, const timespec* time, timespec* remaining) {
-  if (left_to_libc((flags & TIMER_ABSTIME) == 0 && is_none(time)))
+  const bool has_end = (flags & TIMER_ABSTIME) != 0;
+  if (has_end ? left_to_libc(false) : left_to_libc(time))
     return real_clock_nanosleep(clock, flags, time, remaining);
   const wait_ahead ahead("clock_nanosleep");
   return keeping_errno([&] { return posix::clock_nanosleep(clock, flags, time, remaining); });
 }
 
 ZSYNC_REPLACES int thrd_sleep(const timespec* duration, timespec* remaining) {
-  if (left_to_libc(is_none(duration))) return real_thrd_sleep(duration, remaining);
+  if (left_to_libc(duration)) return real_thrd_sleep(duration, remaining);
   const wait_ahead ahead("thrd_sleep");
   const int error = errno;
   const bool slept = posix::nanosleep(duration, remaining) == 0;

@@ -32,6 +32,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -375,6 +376,39 @@ TEST_CASE("select() takes for ready what it does in libc, and nothing else", "[i
            look(t, s.ends[0], set, other.ends[0]);
          }});
   }
+  same_as_libc(all);
+}
+
+TEST_CASE("select() looks no further than descriptors can stand, as libc does", "[interpose]") {
+  std::vector<episode> all;
+  all.push_back({"behind the table", [](transcript& t) {
+                   const pair s;
+                   t(::send(s.ends[1], "x", 1, 0));
+                   std::ifstream status("/proc/self/status");
+                   int size = 0;
+                   for (std::string line; size == 0 && std::getline(status, line);) {
+                     if (line.rfind("FDSize:", 0) == 0) size = std::stoi(line.substr(7));
+                   }
+                   REQUIRE(size > s.ends[0]);
+                   for (const int bad : {size - 1, size, size + 1, FD_SETSIZE - 1}) {
+                     if (bad >= FD_SETSIZE || ::fcntl(bad, F_GETFD) != -1) continue;
+                     for (const int count : {s.ends[0] + 1, bad + 1, FD_SETSIZE}) {
+                       fd_set in;
+                       FD_ZERO(&in);
+                       FD_SET(s.ends[0], &in);
+                       FD_SET(bad, &in);
+                       timeval time{10, 0};
+                       t(::select(count, &in, nullptr, nullptr, &time));
+                       t(FD_ISSET(s.ends[0], &in) ? "ready" : "not ready");
+                       t(FD_ISSET(bad, &in) ? "left" : "taken out");
+                     }
+                     fd_set none;
+                     FD_ZERO(&none);
+                     FD_SET(bad, &none);
+                     timeval moment{0, 1000};
+                     t(::select(FD_SETSIZE, nullptr, &none, nullptr, &moment));
+                   }
+                 }});
   same_as_libc(all);
 }
 
