@@ -231,9 +231,7 @@ class channel_state : public channel_figures {
     sends_.end();
     for (locked guard(lock_, std::adopt_lock);;) {
       send_slot<T> offer{std::addressof(message)};
-      if (wait_in(senders_, guard, wait_kind::channel_send, &offer, until) == wake_cause::timed_out) {
-        return channel_status::timeout;
-      }
+      if (!wait_in(senders_, guard, wait_kind::channel_send, &offer, until)) return channel_status::timeout;
       if (offer.result == handover::done) [[likely]]
         return channel_status::success;
       if (offer.result == handover::closed) return channel_status::closed;
@@ -250,9 +248,7 @@ class channel_state : public channel_figures {
         return status;
       receives_.end();
       to.result = handover::retry;
-      if (wait_in(receivers_, guard, wait_kind::channel_receive, &to, until) == wake_cause::timed_out) {
-        return channel_status::timeout;
-      }
+      if (!wait_in(receivers_, guard, wait_kind::channel_receive, &to, until)) return channel_status::timeout;
       if (to.result == handover::done) [[likely]]
         return channel_status::success;
       if (to.result == handover::closed) return channel_status::closed;
@@ -351,27 +347,26 @@ class channel_state : public channel_figures {
     }
   }
 
-  // The lock is held at the call and not at the return. notified: the slot says how; timed_out: by the
-  // caller's own deadline. Everything else is thrown.
-  [[gnu::always_inline]] inline wake_cause wait_in(wait_queue& queue, locked& guard, wait_kind why,
-                                                   void* slot, deadline until) {
+  // The lock is held at the call and not at the return. True: the slot says how the wait was served. False:
+  // `until` has passed. Everything else is thrown.
+  [[gnu::always_inline]] inline bool wait_in(wait_queue& queue, locked& guard, wait_kind why, void* slot,
+                                             deadline until) {
     wait w(why, static_cast<const channel_figures*>(this), wait::cancellable);
     if (!w.open()) {
       guard.unlock();
-      w.throw_unless_notified();
+      throw_cancelled();
     }
     waiter me(w, 0, slot);
     enqueue(queue, me);
     guard.unlock();
-    const wake_cause cause = w.suspend(until);
-    if (cause == wake_cause::notified) [[likely]]
-      return cause;
+    const wait_end end = w.suspend(until);
+    if (end.notified()) [[likely]]
+      return true;
     {
       std::lock_guard again(lock_);
       withdraw(queue, me);
     }
-    if (cause == wake_cause::cancelled || w.scope_expired()) w.throw_unless_notified();
-    return cause;
+    return end.or_throw();
   }
 
   // Memory is allocated without the lock: by the time it is taken again, everything may have changed.

@@ -46,8 +46,7 @@ class condition_queue {
       give_up(w, me);
       throw;
     }
-    const wake_cause why = w.suspend(until);
-    const wait_end end(why, w.scope_expired());  // kept, because taking the lock may be another wait
+    const wait_end end = w.suspend(until);
     if (!end.notified()) withdraw(me);
     relock();
     return end.or_throw() ? cv_status::no_timeout : cv_status::timeout;

@@ -25,17 +25,19 @@ bool lock_word::lock_slowly(owner_id me, deadline until, std::uint32_t flags) {
   waiter place(w, 0, reinterpret_cast<void*>(me));
   waiters_.push_back(place);
   guard.unlock();
-  if (w.suspend(until) == wake_cause::notified) [[likely]]
+  const wait_end end = w.suspend(until);
+  if (end.notified()) [[likely]]
     return true;  // and the owner
+  give_up(place);
+  return end.or_throw();
+}
 
-  guard.lock();
+void lock_word::give_up(waiter& place) noexcept {
+  const std::lock_guard guard(queue_lock_);
   waiters_.remove(place);
   // Relaxed, for it hands nothing over. With the queue empty, unlock need not look at it; and must not, once
   // nobody is left who knows of it.
   if (waiters_.empty()) word_.fetch_and(~contended, std::memory_order_relaxed);
-  guard.unlock();
-  if (w.scope_expired()) w.throw_unless_notified();
-  return false;
 }
 
 void lock_word::unlock_slowly(owner_id me) noexcept {

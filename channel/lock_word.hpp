@@ -68,6 +68,7 @@ class lock_word {
   static constexpr owner_id contended = 1;
 
   bool lock_slowly(owner_id me, deadline until, std::uint32_t flags);
+  [[gnu::noinline]] void give_up(waiter& place) noexcept;
   void unlock_slowly(owner_id me) noexcept;
 
   atomic<owner_id> word_{0};

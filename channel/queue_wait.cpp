@@ -1,36 +1,23 @@
 #include <zsync/channel/queue_wait.hpp>
 
-#include <zsync/sched/error.hpp>
-
-#include <system_error>
-
 namespace zsync::detail {
-
-// Without a turn for others, which throw_cancelled() gives: the caller has slept, or wait_in() has given it.
-void wait_end::throw_it() const {
-  if (cause_ == wake_cause::cancelled) throw cancelled{};
-  throw std::system_error(error::deadline_expired);
-}
 
 wait_end wait_in(wait_queue& queue, spin_guard& guard, wait_kind why, const void* on, deadline until,
                  std::uint32_t accepts, void* slot) {
   wait w(why, on, accepts);
   if (!w.open()) {
-    const wake_cause cause = w.cause();
     guard.unlock();
-    if (cause == wake_cause::cancelled) give_way_to_others();
-    guard.lock();
-    return {cause, false};
+    throw_cancelled();
   }
   waiter me(w, 0, slot);
   queue.push_back(me);
   guard.unlock();
-  const wake_cause cause = w.suspend(until);
-  if (cause != wake_cause::notified) {
+  const wait_end end = w.suspend(until);
+  if (!end.notified()) {
     guard.lock();
     queue.remove(me);
   }
-  return {cause, w.scope_expired()};
+  return end;
 }
 
 void claim_all(wait_queue& queue, wake_chain& woken) noexcept {

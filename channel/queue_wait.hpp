@@ -12,30 +12,9 @@ namespace zsync::detail {
 
 using spin_guard = std::unique_lock<spinlock>;
 
-// How a wait in a queue ended.
-class wait_end {
- public:
-  wait_end(wake_cause cause, bool scope_expired) noexcept : cause_(cause), scope_expired_(scope_expired) {}
-
-  [[nodiscard]] bool notified() const noexcept { return cause_ == wake_cause::notified; }
-
-  // True: notified. False: the caller's own deadline has passed. Everything else is thrown.
-  [[nodiscard]] bool or_throw() const {
-    if (notified()) [[likely]]
-      return true;
-    if (cause_ == wake_cause::timed_out && !scope_expired_) return false;
-    throw_it();
-  }
-
- private:
-  [[noreturn]] void throw_it() const;
-
-  wake_cause cause_;
-  bool scope_expired_;
-};
-
 // Waits in `queue` until claimed. `guard` holds the queue's lock at the call; at the return, it holds it
-// again unless the wait was notified: then whoever did has served the caller, and the queue may be gone.
+// again unless the wait was notified: then whoever did has served the caller, and the queue may be gone. Who
+// is cancelled already is told so at once, by an exception and without the lock.
 wait_end wait_in(wait_queue& queue, spin_guard& guard, wait_kind why, const void* on, deadline until,
                  std::uint32_t accepts = wait::cancellable, void* slot = nullptr);
 

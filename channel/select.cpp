@@ -82,7 +82,7 @@ class selection {
   // none: what ended the wait came to nothing, so all have to be tried again.
   std::size_t wait_for_one() {
     wait w(wait_kind::select, this, wait::cancellable);
-    if (!w.open()) w.throw_unless_notified();
+    if (!w.open()) throw_cancelled();
 
     std::size_t ready = none;
     std::size_t enlisted = 0;
@@ -98,14 +98,11 @@ class selection {
       return cases_[ready]->attempt() ? ready : none;
     }
 
-    const wake_cause why = w.suspend(until_);
+    const wait_end end = w.suspend(until_);
     const std::size_t fired = w.fired();  // to be kept: cleaning up may wait
-    withdraw(enlisted, why == wake_cause::notified ? fired : ready);
-    if (why == wake_cause::notified) [[likely]]
-      return cases_[fired]->complete() ? fired : none;
-    if (why == wake_cause::timed_out && !w.scope_expired()) return timer_;
-    w.throw_unless_notified();
-    return none;
+    withdraw(enlisted, end.notified() ? fired : ready);
+    if (!end.or_throw()) return timer_;
+    return cases_[fired]->complete() ? fired : none;
   }
 
   // All but one that is known to be out of its queue.

@@ -61,20 +61,18 @@ void sleep_until(deadline until) {
   using detail::wait;
   if (until.has_passed()) return detail::sleep_for_nothing();
   wait nap(detail::wait_kind::sleep, nullptr, wait::cancellable);
-  if (!nap.open()) nap.throw_unless_notified();
-  nap.suspend(until);
-  // Its own deadline is what it waited for.
-  if (nap.cause() != detail::wake_cause::timed_out || (nap.scope_expired() && nap.until() < until))
-    nap.throw_unless_notified();
+  if (!nap.open()) detail::throw_cancelled();
+  const detail::wait_end end = nap.suspend(until);
+  if (nap.scope_expired() && nap.until() == until) return;  // its own deadline is what it waited for
+  std::ignore = end.or_throw();
 }
 
 bool park_until(deadline until) {
   using detail::wait;
   self_or_throw();
   wait rest(detail::wait_kind::park, nullptr, wait::wakeable | wait::cancellable);
-  if (rest.open()) rest.suspend(until);
-  if (rest.cause() == detail::wake_cause::timed_out && !rest.scope_expired()) return false;
-  rest.throw_unless_notified();
+  if (rest.open()) return rest.suspend(until).or_throw();
+  if (rest.cause() == detail::wake_cause::cancelled) detail::throw_cancelled();
   return true;
 }
 

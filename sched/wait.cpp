@@ -95,7 +95,7 @@ bool wait::open() noexcept {
   return false;
 }
 
-[[gnu::flatten]] wake_cause wait::suspend(deadline until) noexcept {
+[[gnu::flatten]] wake_cause wait::sleep(deadline until) noexcept {
   if (party_->plain_thread) [[unlikely]] {
     until_ = until;
     suspend_thread();
@@ -161,17 +161,9 @@ void throw_cancelled() {
   throw cancelled{};
 }
 
-void wait::throw_unless_notified() const {
-  switch (party_->cause) {
-    case wake_cause::notified:
-      return;
-    case wake_cause::cancelled:
-      throw_cancelled();
-    case wake_cause::timed_out:
-      if (scope_expired_) throw std::system_error(error::deadline_expired);
-      throw std::system_error(std::make_error_code(std::errc::timed_out),
-                              "the deadline of this call has passed");
-  }
+void wait_end::throw_it(wake_cause why) {
+  if (why == wake_cause::cancelled) throw cancelled{};
+  throw std::system_error(error::deadline_expired);
 }
 
 [[gnu::flatten]] void schedule(parker& claimed) noexcept {

@@ -9,8 +9,8 @@
 //     waiter me(w);
 //     waiters_.push_back(me);
 //     guard.unlock();
-//     wake_cause why = w.suspend(until);
-//     if (why != wake_cause::notified) { guard.lock(); waiters_.remove(me); }
+//     const wait_end end = w.suspend(until);
+//     if (!end.notified()) { guard.lock(); waiters_.remove(me); }
 //
 // and is woken in two, the first under that lock, the second better after it:
 //
@@ -71,6 +71,31 @@ class worker;
 // The caller, who is about to wait: the fiber, or what stands for a plain thread.
 parker& waiting_party() noexcept;
 
+// How a wait ended. It stays true when the caller has waited for something else meanwhile.
+class wait_end {
+ public:
+  wait_end(wake_cause cause, bool scope_expired) noexcept : cause_(cause), scope_expired_(scope_expired) {}
+
+  [[nodiscard]] bool notified() const noexcept { return cause_ == wake_cause::notified; }
+  operator wake_cause() const noexcept { return cause_; }  // NOLINT: implicit; whoever's the deadline was
+
+  // True: notified. False: the deadline given to suspend() has passed. Otherwise throws: `cancelled`, or
+  // std::system_error(error::deadline_expired) for a deadline scope. Never gives a turn to others, so a lock
+  // may be held.
+  [[nodiscard]] bool or_throw() const {
+    if (notified()) [[likely]]
+      return true;
+    if (cause_ == wake_cause::timed_out && !scope_expired_) return false;
+    throw_it(cause_);
+  }
+
+ private:
+  [[noreturn]] static void throw_it(wake_cause why);
+
+  wake_cause cause_;
+  bool scope_expired_;
+};
+
 // One sleep of the calling fiber or plain thread. Lives on its stack.
 class wait : private timer_node {
  public:
@@ -94,19 +119,20 @@ class wait : private timer_node {
   wait& operator=(const wait&) = delete;
 
   // From here on the wait can be claimed; so before anybody else can see it. False: it is over before it
-  // began, cause() says why, and suspend() must not be called.
+  // began, cause() says why, and suspend() must not be called. A wait that is not wakeable was cancelled
+  // then: see throw_cancelled().
   [[nodiscard]] bool open() noexcept;
 
   // Lets others run until the wait is claimed, `until` has passed, or the tightest deadline scope around it
   // has. Must follow a successful open(). Throws nothing: the cause is the result.
-  wake_cause suspend(deadline until = deadline::never()) noexcept;
+  wait_end suspend(deadline until = deadline::never()) noexcept {
+    const wake_cause why = sleep(until);
+    if (why == wake_cause::notified) [[likely]]
+      return {why, false};
+    return {why, scope_expired_};
+  }
 
   [[nodiscard]] wake_cause cause() const noexcept { return party_->cause; }
-
-  // Throws what a wait that did not end by notification owes its caller: `cancelled`, or
-  // std::system_error(errc::timed_out), which for a scope's deadline is error::deadline_expired. Returns
-  // after notified.
-  void throw_unless_notified() const;
 
   // After timed_out: the deadline scope ended it, not the deadline given to suspend().
   [[nodiscard]] bool scope_expired() const noexcept { return scope_expired_; }
@@ -123,6 +149,7 @@ class wait : private timer_node {
  private:
   friend class worker;
 
+  wake_cause sleep(deadline until) noexcept;
   void suspend_fiber(fiber_control& fiber) noexcept;
   [[gnu::noinline]] void suspend_thread() noexcept;
   [[gnu::noinline]] void start_timer(worker& here) noexcept;

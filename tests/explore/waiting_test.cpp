@@ -54,7 +54,7 @@ parker& waiting_party() noexcept { return on_stage->all[me()].party; }
 bool wait::open() noexcept { return party_->arm(accepts_ & parker::cancellable) == arm_result::open; }
 
 // A wait that has a deadline may find at any step that it has passed.
-wake_cause wait::suspend(deadline until) noexcept {
+wake_cause wait::sleep(deadline until) noexcept {
   if (!until.is_never()) {
     for (std::size_t steps = draw(8); steps != 0; --steps) point();
     if (party_->claim()) return party_->cause = wake_cause::timed_out;
@@ -63,7 +63,7 @@ wake_cause wait::suspend(deadline until) noexcept {
   return party_->cause;
 }
 
-void wait::throw_unless_notified() const {}
+void wait_end::throw_it(wake_cause) { std::abort(); }
 void wait::expire(timer_node&) noexcept {}
 
 void schedule(parker& claimed) noexcept {
