@@ -231,7 +231,8 @@ class channel_state : public channel_figures {
     sends_.end();
     for (locked guard(lock_, std::adopt_lock);;) {
       send_slot<T> offer{std::addressof(message)};
-      if (!wait_in(senders_, guard, wait_kind::channel_send, &offer, until)) return channel_status::timeout;
+      if (!wait_to_be_served(senders_, guard, wait_kind::channel_send, &offer, until))
+        return channel_status::timeout;
       if (offer.result == handover::done) [[likely]]
         return channel_status::success;
       if (offer.result == handover::closed) return channel_status::closed;
@@ -248,7 +249,8 @@ class channel_state : public channel_figures {
         return status;
       receives_.end();
       to.result = handover::retry;
-      if (!wait_in(receivers_, guard, wait_kind::channel_receive, &to, until)) return channel_status::timeout;
+      if (!wait_to_be_served(receivers_, guard, wait_kind::channel_receive, &to, until))
+        return channel_status::timeout;
       if (to.result == handover::done) [[likely]]
         return channel_status::success;
       if (to.result == handover::closed) return channel_status::closed;
@@ -349,8 +351,8 @@ class channel_state : public channel_figures {
 
   // The lock is held at the call and not at the return. True: the slot says how the wait was served. False:
   // `until` has passed. Everything else is thrown.
-  [[gnu::always_inline]] inline bool wait_in(wait_queue& queue, locked& guard, wait_kind why, void* slot,
-                                             deadline until) {
+  [[gnu::always_inline]] inline bool wait_to_be_served(wait_queue& queue, locked& guard, wait_kind why,
+                                                       void* slot, deadline until) {
     wait w(why, static_cast<const channel_figures*>(this), wait::cancellable);
     if (!w.open()) {
       guard.unlock();
