@@ -6,8 +6,10 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -111,11 +113,24 @@ bool lacks_writers(int fd) noexcept {
 #endif
 }
 
+// No more than there are, for the kernel would wait for as many as the mode says.
+std::int64_t read_characters(const op& o) noexcept {
+  if (is_nonblocking(o.fd)) return kernel::readv(o.fd, vector_of(o), count_of(o));
+  if ((o.flags & leaves_terminals) != 0) return would_block();
+  int there = 0;
+  if (::ioctl(o.fd, FIONREAD, &there) != 0 || there <= 0) there = 1;
+  if (!is_ready(o.fd, POLLIN)) return would_block();
+  const iovec* v = vector_of(o);
+  while (v->iov_len == 0 && v + 1 != vector_of(o) + o.size) ++v;
+  return kernel::read(o.fd, v->iov_base, std::min(v->iov_len, static_cast<std::size_t>(there)));
+}
+
 // What neither the kernel nor its nature keeps from waiting.
 std::int64_t read_unsupported(const op& o, nature what) noexcept {
   const auto read = [&o] { return kernel::readv(o.fd, vector_of(o), count_of(o)); };
   if (what == nature::other)
     return is_ready(o.fd, POLLIN) ? call_without_blocking(o.fd, read) : would_block();
+  if (what == nature::device && terminal_mode_of(o.fd)) return read_characters(o);
   // Only somebody else who reads from the same one could make this wait.
   if (is_ready(o.fd, POLLIN)) return read();
   return what == nature::pipe && lacks_writers(o.fd) ? 0 : would_block();
@@ -170,6 +185,15 @@ std::int64_t write_unsupported(const op& o, nature what) noexcept {
 }
 
 }  // namespace
+
+std::optional<terminal_mode> terminal_mode_of(int fd) noexcept {
+  termios t{};
+  const int error = errno;
+  const bool is_one = ::tcgetattr(fd, &t) == 0 && (t.c_lflag & ICANON) == 0;
+  errno = error;
+  if (!is_one) return std::nullopt;
+  return terminal_mode{t.c_cc[VMIN], t.c_cc[VTIME]};
+}
 
 std::int64_t read_own(op& o) noexcept { return kernel::readv(o.fd, vector_of(o), count_of(o)); }
 

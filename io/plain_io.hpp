@@ -5,7 +5,21 @@
 
 #include <zsync/io/op.hpp>
 
+#include <optional>
+
 namespace zsync::detail {
+
+// A terminal that hands over characters rather than lines, which wait for each other.
+struct terminal_mode {
+  unsigned least;   // characters for which a read waits (VMIN)
+  unsigned tenths;  // of a second: for the first one if `least` is none, otherwise for the next one (VTIME)
+};
+
+// Nothing if it is another terminal, or none.
+std::optional<terminal_mode> terminal_mode_of(int fd) noexcept;
+
+// As flags of read_shared(): of a blocking terminal with such a mode nothing is read, however much is there.
+constexpr int leaves_terminals = 1;
 
 // The descriptor is non-blocking.
 std::int64_t read_own(op& o) noexcept;

@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/time.h>
-#include <termios.h>
 
 #include <algorithm>
 #include <array>
@@ -68,16 +67,6 @@ std::error_code detail_::perform_borrowed(int fd, descriptor_kind kind, op& o, w
 
 namespace {
 
-// A terminal that is not to wait for a first character (VMIN of 0) reads nothing after a while, which may be
-// none; no_timeout for any other.
-clock::rep terminal_patience(int fd) noexcept {
-  termios t{};
-  const int error = errno;
-  const bool counts = ::tcgetattr(fd, &t) == 0 && (t.c_lflag & ICANON) == 0 && t.c_cc[VMIN] == 0;
-  errno = error;
-  return counts ? t.c_cc[VTIME] * clock::rep{100'000'000} : descriptor::no_timeout.count();
-}
-
 // What can be received no more, after shutdown() of a socket without connections: nothing, which is no error,
 // where a call without waiting says only that it would wait.
 bool is_shut_down(int fd) noexcept {
@@ -116,12 +105,15 @@ std::int64_t receive_or_end(op& o) noexcept {
 ssize_t detail_::run(int fd, op& o, descriptor_kind kind, wait_kind why) {
   o.fd = fd;
   if (o.attempt()) return without_waiting(result_of(o));
-  const bool reads = kind == descriptor_kind::shared_mode && o.side == direction::in;
-  const clock::rep patience = reads ? terminal_patience(fd) : descriptor::no_timeout.count();
-  if (patience == 0) return without_waiting(ssize_t{0});
   const bool accepts = why == wait_kind::io_accept;
   if (accepts ? detail::stays_nonblocking(fd) : is_nonblocking(fd)) return without_waiting(failed(EAGAIN));
-  const clock::rep timeout = kind == descriptor_kind::socket ? socket_timeout(fd, o.side) : patience;
+  if ((o.flags & detail::leaves_terminals) != 0 && o.kind == op_kind::call) {
+    const auto* const vector = static_cast<const iovec*>(o.data);
+    if (const auto mode = detail::terminal_mode_of(fd))
+      return read_terminal(fd, vector, static_cast<int>(o.size), *mode);
+  }
+  const clock::rep timeout =
+      kind == descriptor_kind::socket ? socket_timeout(fd, o.side) : descriptor::no_timeout.count();
   if (receives(o) && !detail::current_engine()->completes()) {
     op or_end(&receive_or_end, direction::in, &o);
     or_end.fd = fd;
@@ -129,7 +121,6 @@ ssize_t detail_::run(int fd, op& o, descriptor_kind kind, wait_kind why) {
     return outcome(or_end, perform_borrowed(fd, kind, or_end, why, timeout), timeout);
   }
   const std::error_code ec = perform_borrowed(fd, kind, o, why, timeout);
-  if (reads && own_timeout(ec)) return 0;
   return outcome(o, ec, timeout);
 }
 
@@ -139,6 +130,18 @@ namespace {
 bool leaves_the_rest(int fd, int flags) noexcept {
   // Of a file, a part is all that there was room for.
   return (flags & MSG_DONTWAIT) != 0 || is_nonblocking(fd) || detail::is_file(fd);
+}
+
+// Waits for room behind a part. False: that part is all, and the error that has ended the connection is left
+// to the next call. What is no socket of the internet's says the same to whoever asks again.
+bool room_comes(int fd) {
+  if (!is_internet(fd)) return true;
+  op writable(op_kind::ready, direction::out);
+  writable.fd = fd;
+  const clock::rep timeout = socket_timeout(fd, direction::out);
+  if (perform_borrowed(fd, descriptor_kind::socket, writable, wait_kind::io_write, timeout)) return false;
+  pollfd p{fd, POLLOUT, 0};
+  return kernel::poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP)) != (POLLERR | POLLHUP);
 }
 
 // Takes the first `done` bytes, which are fewer than all, off the array.
@@ -162,12 +165,14 @@ ssize_t write_whole(int fd, const iovec* vector, std::size_t count, int flags, F
   try {
     std::vector<iovec> left(vector, vector + count);
     advance(left, static_cast<std::size_t>(done));
+    if (!room_comes(fd)) return done;
     for (;;) {
       const ssize_t n = write_part(left.data(), static_cast<int>(left.size()));
       if (n < 0) return done;
       done += n;
       if (static_cast<std::size_t>(done) >= size || leaves_the_rest(fd, flags)) return done;
       advance(left, static_cast<std::size_t>(n));
+      if (!room_comes(fd)) return done;
     }
   } catch (const std::bad_alloc&) {
     return done;
@@ -183,7 +188,7 @@ ssize_t send_whole(int fd, const void* buffer, std::size_t size, int flags) {
     const ssize_t n = run(fd, o, descriptor_kind::socket, wait_kind::io_write);
     if (n < 0) return done > 0 ? done : n;
     done += n;
-    if (static_cast<std::size_t>(done) >= size || leaves_the_rest(fd, flags)) return done;
+    if (static_cast<std::size_t>(done) >= size || leaves_the_rest(fd, flags) || !room_comes(fd)) return done;
   }
 }
 
@@ -217,6 +222,7 @@ namespace {
 // What is no socket.
 ssize_t read_plainly(int fd, const iovec* vector, int count) {
   op o(&detail::read_shared, direction::in, const_cast<iovec*>(vector), static_cast<std::size_t>(count));
+  o.flags = detail::leaves_terminals;
   return run(fd, o, descriptor_kind::shared_mode, wait_kind::io_read);
 }
 

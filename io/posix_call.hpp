@@ -5,6 +5,7 @@
 #include <zsync/io/engine.hpp>
 #include <zsync/io/errno_here.hpp>
 #include <zsync/io/op.hpp>
+#include <zsync/io/plain_io.hpp>
 #include <zsync/sched/error.hpp>
 #include <zsync/sched/wait.hpp>
 #include <zsync/sched/worker.hpp>
@@ -81,6 +82,15 @@ bool message_is_there(const msghdr* message) noexcept;
 
 // Does `o` now or waits for it, unless the descriptor is non-blocking; its result, or -1 with errno.
 ssize_t run(int fd, detail::op& o, detail::descriptor_kind kind, detail::wait_kind why);
+
+// Of a socket: it has a protocol of the internet's.
+bool is_internet(int fd) noexcept;
+
+// Bytes that can be read.
+int bytes_of(int fd) noexcept;
+
+// What is there of what a blocking terminal is to hand over, and what is to be waited for.
+ssize_t read_terminal(int fd, const iovec* vector, int count, const detail::terminal_mode& mode);
 
 // From now on, what sockets have for SO_RCVLOWAT is asked for. Nobody does it by himself, for that would take
 // a system call each time.

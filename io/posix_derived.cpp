@@ -1,5 +1,7 @@
 // Calls of zsync::posix that are made of others of them.
 #include <zsync/io/accessible.hpp>
+#include <zsync/io/kernel.hpp>
+#include <zsync/io/mode.hpp>
 #include <zsync/io/portable.hpp>
 #include <zsync/io/posix.hpp>
 #include <zsync/io/posix_call.hpp>
@@ -66,6 +68,20 @@ std::size_t size_of(const msghdr& message) noexcept {
   return size;
 }
 
+// Waits for a message behind others. False: those are all. An error is left to the next call, as the kernel
+// leaves it to that; of a stream bytes come before it.
+bool another_comes(int fd, int flags) {
+  if ((flags & MSG_DONTWAIT) != 0 || detail::is_nonblocking(fd)) return false;
+  detail::op readable(detail::op_kind::ready, detail::direction::in);
+  readable.fd = fd;
+  if (perform_borrowed(fd, detail::descriptor_kind::socket, readable, detail::wait_kind::io_read,
+                       socket_timeout(fd, detail::direction::in)))
+    return false;
+  pollfd p{fd, POLLIN, 0};
+  const int n = detail::kernel::poll(&p, 1, 0);
+  return n == 1 && ((p.revents & POLLERR) == 0 || (is_stream(fd) && bytes_of(fd) > 0));
+}
+
 // How many messages went; if none did, errno says why.
 int outcome(unsigned done, unsigned count) noexcept {
   return done != 0 || count == 0 ? static_cast<int>(done) : -1;
@@ -90,7 +106,7 @@ int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* tim
     const int n = detail::receive_messages(fd, messages + done, count - done, each | MSG_DONTWAIT);
     if (n < 0 && !must_wait()) break;
     if (n > 0) done += static_cast<unsigned>(n);
-    if (done == count || (done != 0 && one_will_do)) break;
+    if (done == count || (done != 0 && (one_will_do || !another_comes(fd, each)))) break;
 
     const ssize_t size = posix::recvmsg(fd, &messages[done].msg_hdr, each);
     if (size < 0) {

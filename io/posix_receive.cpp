@@ -40,13 +40,6 @@ int option_of(int fd, int name) noexcept {
   return kernel::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
 }
 
-bool is_internet(int fd) noexcept {
-  sockaddr_storage own{};
-  socklen_t size = sizeof own;
-  return kernel::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0 &&
-         (own.ss_family == AF_INET || own.ss_family == AF_INET6);
-}
-
 // Of a message that the kernel will not refuse.
 std::size_t size_of(const msghdr& message) noexcept {
   std::size_t size = 0;
@@ -84,10 +77,7 @@ bool more_comes(int fd, clock::time_point begin) {
   for (;;) {
     pollfd p{fd, POLLIN, 0};
     const int n = kernel::poll(&p, 1, 0);
-    if ((p.revents & POLLERR) != 0) {
-      int bytes = 0;
-      return ::ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
-    }
+    if ((p.revents & POLLERR) != 0) return bytes_of(fd) > 0;
     if (n != 0) return n > 0;
     const clock::rep left = time_left(fd, begin);
     if (left <= 0 || detail::is_nonblocking(fd)) return false;
@@ -143,6 +133,18 @@ ssize_t result_of_nothing(int fd, ssize_t result) noexcept {
 }
 
 }  // namespace
+
+bool detail_::is_internet(int fd) noexcept {
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  return kernel::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0 &&
+         (own.ss_family == AF_INET || own.ss_family == AF_INET6);
+}
+
+int detail_::bytes_of(int fd) noexcept {
+  int bytes = 0;
+  return ::ioctl(fd, FIONREAD, &bytes) == 0 ? bytes : 0;
+}
 
 bool detail_::message_is_there(const msghdr* message) noexcept {
   if (!detail::can_read(message)) return false;
