@@ -141,6 +141,13 @@ bool is_refused(int out, int in, const off_t* offset) noexcept {
 
 bool is_there(off_t* offset) noexcept { return offset == nullptr || zsync::detail::can_write(offset); }
 
+// What stands at positions that stay what they are. Of devices, directories, and what the kernel makes up as
+// it is read, only sendfile() itself knows whether and how much it would send.
+bool is_plain_file(int fd) noexcept {
+  struct stat s {};
+  return ::fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0;
+}
+
 // From file to file, with a mutex held.
 bool ends_by_itself(int out) noexcept {
   struct stat s {};
@@ -156,6 +163,10 @@ ZSYNC_REPLACES ssize_t sendfile(int out, int in, off_t* offset, std::size_t coun
   if (is_refused(out, in, offset)) return -1;
   errno = error;
   const wait_ahead ahead("sendfile", out, POLLOUT);
+  if (!is_plain_file(in)) {
+    return elsewhere([&] { return real_sendfile(out, in, offset, count); }, fails,
+                     lasting::until_another_call);
+  }
   return keeping_errno([&] { return read_and_send(out, in, offset, count); });
 }
 
