@@ -10,6 +10,7 @@ template <class T>
 using atomic = explore::atomic<T>;
 template <class T>
 using plain = explore::plain<T>;
+using explore::full_fence;
 }  // namespace zsync::detail
 
 #else
@@ -21,5 +22,7 @@ using atomic = std::atomic<T>;
 // Not atomic, and passed between threads by what is.
 template <class T>
 using plain = T;
+// Of two threads that each store, pass one, and load what the other has stored, one sees the other.
+inline void full_fence() noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
 }  // namespace zsync::detail
 #endif

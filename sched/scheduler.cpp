@@ -254,13 +254,19 @@ void scheduler::note_end() noexcept {
   }
 }
 
-void scheduler::wake_thief() noexcept {
-  if (thieves_.load(std::memory_order_relaxed) != 0 || thieves_.exchange(1, std::memory_order_relaxed) != 0)
-    return;
+void scheduler::wake_searcher() noexcept {
   for (const auto& w : workers_) {
-    if (w->asleep() && w->wake_if_asleep()) return;
+    if (w->driven() && w->asleep() && w->wake_if_asleep()) return;
   }
-  thief_done();
+  idlers_.end_search();  // whoever falls asleep from now on looks first, also for those who relied on this
+}
+
+bool scheduler::has_surplus() const noexcept {
+  return std::any_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->surplus() != 0; });
+}
+
+bool scheduler::all_asleep() const noexcept {
+  return std::all_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->asleep(); });
 }
 
 runtime_stats scheduler::stats() const {

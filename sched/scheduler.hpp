@@ -4,6 +4,7 @@
 #include <zsync/fiber/overflow.hpp>
 #include <zsync/fiber/stack.hpp>
 #include <zsync/sched/fork.hpp>
+#include <zsync/sched/idle_workers.hpp>
 #include <zsync/sched/options.hpp>
 #include <zsync/sched/sentinel.hpp>
 #include <zsync/sched/spinlock.hpp>
@@ -73,19 +74,16 @@ class scheduler {
     if (stopping()) note_end();
   }
 
-  // Wakes a worker to steal, unless one is already looking.
-  void wake_thief() noexcept;
-  void thief_done() noexcept { thieves_.store(0, std::memory_order_relaxed); }
-
-  // How many workers are asleep, roughly: those that fall asleep count themselves before, those that wake
-  // after. Decides only whether waking somebody is worth a try.
-  [[nodiscard]] unsigned asleep() const noexcept { return asleep_.load(std::memory_order_relaxed); }
-  // By a worker.
-  void note_asleep() noexcept { asleep_.fetch_add(1, std::memory_order_relaxed); }
-  void note_woken() noexcept {
-    asleep_.fetch_sub(1, std::memory_order_relaxed);
-    note_awake();
+  [[nodiscard]] idle_workers& idlers() noexcept { return idlers_; }
+  // Wakes a worker to take what others can give away, unless one searches already.
+  void wake_to_search() noexcept {
+    if (idlers_.begin_search(false)) wake_searcher();
   }
+  void wake_searcher() noexcept;  // the search has begun
+  // Moments' truths: somebody has something to give away; no worker is awake.
+  [[nodiscard]] bool has_surplus() const noexcept;
+  [[nodiscard]] bool all_asleep() const noexcept;
+
   // A worker goes on after a sleep, or is driven from now on.
   void note_awake() noexcept {
     if (sentinel* const looks = sentinel_.load(std::memory_order_acquire)) looks->note_awake();
@@ -130,10 +128,7 @@ class scheduler {
   ready_queue injected_;                        // injection_lock_
   std::atomic<std::size_t> injected_count_{0};  // changed under the lock
   std::atomic<std::uint32_t> injecting_{0};     // threads within inject()
-  std::atomic<std::uint32_t> asleep_{0};
-  // 1: somebody was woken to steal, and has neither found anything nor given up. Whoever wakes from a sleep
-  // comes to thief_done() by either way: in steal(), or in pick_slowly() if it finds work of its own.
-  std::atomic<std::uint32_t> thieves_{0};
+  idle_workers idlers_;
   std::atomic<bool> stopping_{false};
   spinlock quiet_lock_;
   bool closing_ = false;  // quiet_lock_

@@ -81,7 +81,7 @@ void sentinel::look(worker& w, sight& last) noexcept {
     return;
   }
   if (now - last.since < threshold_) return;
-  if (w.surplus() != 0) of_.wake_thief();
+  if (w.surplus() != 0) of_.wake_to_search();
   if (!std::exchange(last.reported, true)) report(w, beat, now - last.since);
 }
 

@@ -106,6 +106,7 @@ void worker::enter() {
   signals_.enter();
   checker::begin_thread(root_.checked, nobody_);
   sleep_.rise();
+  owner_.idlers().end_search();
   owner_.note_awake();
   now_ = clock::now();
 }
@@ -188,8 +189,7 @@ void worker::settle() noexcept {
 void worker::block() noexcept {
   if (!idle()) return;
   checker::step_aside(nobody_);
-  deadline none;
-  sleep(none);
+  sleep();
   checker::step_back(root_.checked, nobody_);
 }
 

@@ -177,7 +177,6 @@ class worker {
 
   static constexpr std::int32_t picks_per_tick = 16;
   static constexpr std::int32_t ticks_per_oldest = 64;
-  static constexpr std::chrono::milliseconds nap{1};
   static constexpr std::uint64_t ids_at_once = 1024;
 
   class root_fiber final : public fiber_control {
@@ -198,15 +197,19 @@ class worker {
   void poll_kernel() noexcept;
   [[gnu::noinline]] bool record_stop() noexcept;
   [[gnu::noinline]] void record_poll(clock::time_point since, bool could_block) noexcept;
-  void ask_kernel(deadline until, bool could_block) noexcept;
+  [[nodiscard]] clock::time_point begin_poll() noexcept;
+  void end_poll(clock::time_point since, bool could_block) noexcept;
   void expire_timers() noexcept;
   void empty_inbox() noexcept;
   void sort_in(fiber_control& f) noexcept;
-  void sleep(deadline& nap_end) noexcept;
+  void end_search() noexcept;
+  void sleep() noexcept;
+  bool nap(deadline until) noexcept;
+  [[nodiscard]] bool sees_work() const noexcept;
   bool spin() noexcept;
   [[gnu::noinline]] void share(fiber_control& f) noexcept;  // ready, and may move
   void move_away(fiber_control& f) noexcept;
-  void announce_newborn() noexcept;
+  [[gnu::noinline]] void announce() noexcept;
 
   [[noreturn]] static void enter_fiber(transfer from);
   void switch_to(fiber_control& next, afterwards then) noexcept;
@@ -253,7 +256,6 @@ class worker {
   clock::time_point now_{};
   deadline bound_;
   const std::atomic<bool>* stop_flag_ = nullptr;  // to return
-  clock::time_point announced_{};                 // when others were last told of a lone newborn
   clock::duration spin_{};                        // how long to look for work before sleeping; adapts
   timer_queue timers_;
   std::unique_ptr<poller> io_;

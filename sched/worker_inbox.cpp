@@ -16,8 +16,11 @@ void worker::share(fiber_control& f) noexcept {
   try {
     shared_.push(f);
   } catch (const std::bad_alloc&) {
-    ready_.push_back(f);
+    return ready_.push_back(f);
   }
+  // A single one may be half of a pair that wake each other, which is slower on two workers: it waits for
+  // who looks by itself, or for a tick.
+  if (surplus() > 1 && owner_.idlers().any()) announce();
 }
 
 void worker::move_away(fiber_control& f) noexcept {
@@ -34,19 +37,7 @@ void worker::push_newborn(fiber_control& f) noexcept {
   } catch (const std::bad_alloc&) {
     ready_.push_back(f);  // as good, but for those who could have stolen it
   }
-  if (owner_.asleep() != 0) announce_newborn();
-}
-
-// A lone newborn is usually what its spawner waits for next, and waking a thread costs more than to run it
-// here. But its spawner may as well compute from now on. So a lone one is announced once in a while, and
-// whoever is woken looks again after that while: then it is stolen late, but not never.
-void worker::announce_newborn() noexcept {
-  if (newborns_.size() == 1) {
-    const clock::time_point now = clock::now();
-    if (now - announced_ < nap) return;
-    announced_ = now;
-  }
-  owner_.wake_thief();
+  if (owner_.idlers().any()) announce();
 }
 
 void worker::give(fiber_control& f) noexcept {

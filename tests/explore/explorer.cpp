@@ -68,6 +68,20 @@ class explorer {
   }
   void give_way() noexcept { root_ = std::move(root_).resume(); }
 
+  void fence() noexcept {
+    point();
+    ++clocks_[current_].at[current_];
+    fences_.join(clocks_[current_]);
+    clocks_[current_] = fences_;
+  }
+
+  void long_while() noexcept {
+    if (current_ != 0) give_way();
+    vector_clock all;
+    for (const vector_clock& each : clocks_) all.join(each);
+    clocks_.fill(all);
+  }
+
   void wait_for(unsigned& count) noexcept {
     while (count == 0) {
       if (current_ == 0) return fail("who sets up or looks at the end waits");
@@ -98,6 +112,7 @@ class explorer {
   }
 
   std::uint64_t random_;
+  vector_clock fences_;
   std::size_t switch_one_in_;
   std::uint64_t steps_ = 0;
   std::array<context::fiber, threads_max> threads_;
@@ -117,6 +132,9 @@ std::size_t draw(std::size_t below) noexcept { return running->draw(below); }
 void race(const char* what) noexcept { running->fail(std::string("a race: ") + what); }
 bool happened(std::size_t thread, std::uint32_t time) noexcept { return now().at[thread] >= time; }
 void fail(const std::string& why) noexcept { running->fail(why); }
+
+void full_fence() noexcept { running->fence(); }
+void long_while() noexcept { running->long_while(); }
 
 void gate::open() noexcept {
   point();

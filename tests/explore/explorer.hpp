@@ -7,7 +7,7 @@
 // place, nor hidden by a store that happened before. What is not atomic is watched for races by the same
 // clocks (FastTrack's idea; the memory is that of Norris and Demsky, "CDSChecker", OOPSLA 2013, with the
 // order of modification fixed to that of execution). Sequentially consistent operations happen in the order
-// of execution.
+// of execution, and so do fences: what came before one is seen after each later one.
 #pragma once
 
 #include <algorithm>
@@ -58,6 +58,9 @@ class gate {
   vector_clock opened_;
 };
 
+// For what relies on time: so much passes that every store until now is seen by all from now on.
+void long_while() noexcept;
+
 // One run: `threads` run side by side after what their maker has done, and before `finally`.
 struct scenario {
   std::vector<std::function<void()>> threads;
@@ -77,6 +80,8 @@ inline bool acquires(std::memory_order o) noexcept {
 inline bool releases(std::memory_order o) noexcept {
   return o == std::memory_order_release || o == std::memory_order_acq_rel || o == std::memory_order_seq_cst;
 }
+
+void full_fence() noexcept;
 
 template <class T>
 class atomic {

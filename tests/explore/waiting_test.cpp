@@ -6,9 +6,11 @@
 
 #include <zsync/channel/lock_word.hpp>
 #include <zsync/fiber/control.hpp>
+#include <zsync/sched/idle_workers.hpp>
 #include <zsync/sched/run_queue.hpp>
 #include <zsync/sched/sleep_state.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -194,6 +196,139 @@ TEST_CASE("a worker that falls asleep does not oversleep what it is given, nor a
                      },
                      [=] { s->worker.ask_for_sweep(); }},
                     [=] { expect(s->worker.taken.size() == 4, "something is lost"); }};
+  });
+}
+
+// Workers without anything but how they find what others have to give away, as worker_idle.cpp and
+// scheduler.cpp have it. One who has found something computes from then on.
+class finders {
+ public:
+  // All of them sleep, without a nap: so does who finds the others asleep.
+  explicit finders(std::size_t many) : many_(many) {
+    for (std::size_t i = 0; i < many; ++i) idle_.fall_asleep();
+  }
+
+  // A timer of its own wakes it, and it is busy at once.
+  void begin(std::size_t me) {
+    rise(me);
+    end_search();
+  }
+
+  void give(std::size_t me) {
+    each_[me].surplus.fetch_add(1, std::memory_order_release);
+    const bool single = each_[me].surplus.load(std::memory_order_relaxed) == 1;
+    if (idle_.any() && idle_.begin_search(single)) wake_searcher();
+  }
+
+  void find(std::size_t me) {
+    for (int looks = 0; !take(me); ++looks) {
+      if (looks == 50) return fail("it looks again and again");
+      sleep(me);
+    }
+    end_search();
+  }
+
+ private:
+  struct one {
+    zsync::detail::sleep_state sleep;
+    atomic<unsigned> surplus{0};
+    gate kernel;
+  };
+
+  bool take(std::size_t me) {
+    for (std::size_t i = 0; i < many_; ++i) {
+      if (i == me) continue;
+      unsigned has = each_[i].surplus.load(std::memory_order_relaxed);
+      while (has != 0) {
+        if (each_[i].surplus.compare_exchange_weak(has, has - 1, std::memory_order_acquire,
+                                                   std::memory_order_relaxed))
+          return true;
+      }
+    }
+    return false;
+  }
+
+  void sleep(std::size_t me) {
+    one& self = each_[me];
+    self.sleep.fall_asleep();
+    idle_.fall_asleep();
+    const bool naps = !std::all_of(each_.begin(), each_.begin() + static_cast<std::ptrdiff_t>(many_),
+                                   [](const one& w) { return w.sleep.asleep(); });
+    if (naps) idle_.begin_nap();
+    idle_.end_search();
+    bool work = has_surplus();
+    if (naps) {
+      if (!work) long_while();
+      idle_.end_nap();
+      work = work || has_surplus();
+    }
+    if (!work) self.kernel.wait();
+    rise(me);
+  }
+
+  void rise(std::size_t me) {
+    each_[me].sleep.rise();
+    idle_.rise();
+  }
+
+  void end_search() {
+    idle_.end_search();
+    if (idle_.any() && has_surplus() && idle_.begin_search(false)) wake_searcher();
+  }
+
+  void wake_searcher() {
+    for (std::size_t i = 0; i < many_; ++i) {
+      if (!each_[i].sleep.asleep() || !each_[i].sleep.rouse()) continue;
+      each_[i].kernel.open();
+      return;
+    }
+    idle_.end_search();
+  }
+
+  bool has_surplus() const {
+    return std::any_of(each_.begin(), each_.end(),
+                       [](const one& w) { return w.surplus.load(std::memory_order_relaxed) != 0; });
+  }
+
+  zsync::detail::idle_workers idle_;
+  std::array<one, threads_max> each_;
+  const std::size_t many_;
+};
+
+TEST_CASE("what a worker has to give away before it computes is found by one that is idle", "[explore]") {
+  run(20'000, [] {
+    const auto s = std::make_shared<finders>(3);
+    const auto find = [=](std::size_t me) {
+      return [=] {
+        s->begin(me);
+        s->find(me);
+      };
+    };
+    return scenario{{[=] {  // woken by a timer, perhaps after the others have found nobody awake
+                       s->begin(0);
+                       s->give(0);
+                       s->give(0);
+                     },
+                     find(1), find(2)}};
+  });
+}
+
+TEST_CASE("what several workers have to give away is found, whoever is relied on for it", "[explore]") {
+  run(20'000, [] {
+    const auto s = std::make_shared<finders>(5);
+    const auto compute = [=](std::size_t me) {
+      return [=] {
+        s->begin(me);
+        s->give(me);
+      };
+    };
+    const auto find = [=](std::size_t me) {
+      return [=] {
+        s->begin(me);
+        s->find(me);
+      };
+    };
+    return scenario{{compute(0), compute(1), find(2), find(3), compute(4)}};
   });
 }
 

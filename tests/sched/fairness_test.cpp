@@ -464,7 +464,7 @@ TEST_CASE("a worker that is woken to steal, and has work of its own by then, let
       .join();
 }
 
-// A lone newborn is announced once in a millisecond at most.
+// A lone newborn is announced to nobody while another worker naps.
 TEST_CASE("a lone newborn of a held worker that nobody was woken for is found all the same", "[fairness]") {
   zsync::runtime own({.workers = 2});
   own.spawn({.worker = 0},
