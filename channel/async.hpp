@@ -57,15 +57,30 @@ class async_task final : public task {
 };
 
 template <class F, class... Args>
-auto start_async(spawn_site site, F&& f, Args&&... args) -> future<spawn_result<F, Args...>> {
-  using result = spawn_result<F, Args...>;
-  state_ref<future_state<result>> state(new future_state<result>);
-  state->set_awaited();
-  auto* const runs = new async_task<result, std::decay_t<F>, std::decay_t<Args>...>(
-      state, std::forward<F>(f), std::forward<Args>(args)...);
-  launch(*runs, {}, site);
-  runs->release();  // nobody has a handle of it
-  return future_access::make<result>(std::move(state));
+inline constexpr bool is_callable = std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>;
+
+// Is there for what cannot be called, too: so that this, and not an overload that is missing, gets to say so.
+template <class F, class... Args>
+using async_future =
+    future<typename std::conditional_t<is_callable<F, Args...>,
+                                       std::invoke_result<std::decay_t<F>, std::decay_t<Args>...>,
+                                       std::type_identity<void>>::type>;
+
+template <class F, class... Args>
+async_future<F, Args...> start_async(spawn_site site, F&& f, Args&&... args) {
+  static_assert(is_callable<F, Args...>,
+                "async() needs a function that can be called with copies of its arguments: "
+                "what it is to refer to is passed by std::ref()");
+  if constexpr (is_callable<F, Args...>) {
+    using result = spawn_result<F, Args...>;
+    state_ref<future_state<result>> state(new future_state<result>);
+    state->set_awaited();
+    auto* const runs = new async_task<result, std::decay_t<F>, std::decay_t<Args>...>(
+        state, std::forward<F>(f), std::forward<Args>(args)...);
+    launch(*runs, {}, site);
+    runs->release();  // nobody has a handle of it
+    return future_access::make<result>(std::move(state));
+  }
 }
 
 // Not constexpr, so a policy without std::launch::async does not compile.
@@ -90,14 +105,13 @@ class async_policy {
 // early.
 template <class F, class... Args>
 requires(!std::is_same_v<std::remove_cvref_t<F>, std::launch>)
-    [[gnu::always_inline]] inline auto async(F&& f, Args&&... args)
-        -> future<detail::spawn_result<F, Args...>> {
+    [[gnu::always_inline]] inline auto async(F&& f, Args&&... args) -> detail::async_future<F, Args...> {
   return detail::start_async({nullptr, detail::code_address()}, std::forward<F>(f),
                              std::forward<Args>(args)...);
 }
 template <class F, class... Args>
 [[gnu::always_inline]] inline auto async(async_policy /*policy*/, F&& f, Args&&... args)
-    -> future<detail::spawn_result<F, Args...>> {
+    -> detail::async_future<F, Args...> {
   return detail::start_async({nullptr, detail::code_address()}, std::forward<F>(f),
                              std::forward<Args>(args)...);
 }

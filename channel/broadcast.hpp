@@ -17,6 +17,8 @@ class broadcast_receiver;
 // Copies are further senders; the channel closes when the last is gone. Any fiber or thread may use one.
 template <class T>
 class broadcast_sender {
+  static_assert(detail::is_message<T>());
+
  public:
   using value_type = T;
 
@@ -45,6 +47,8 @@ class broadcast_sender {
 // message then.
 template <class T>
 class broadcast_receiver {
+  static_assert(detail::is_message<T>());
+
  public:
   using value_type = T;
 

@@ -5,6 +5,7 @@
 // on. Receivers that wait are all woken by a message, and look for themselves.
 #pragma once
 
+#include <zsync/channel/message.hpp>
 #include <zsync/channel/queue_wait.hpp>
 #include <zsync/channel/status.hpp>
 #include <zsync/channel/turns.hpp>
@@ -25,7 +26,9 @@ namespace zsync::detail {
 
 template <class T>
 class broadcast_state {
-  static_assert(std::is_copy_constructible_v<T>, "every receiver gets a copy");
+  static_assert(is_message<T>());
+  static_assert(std::is_copy_constructible_v<T>,
+                "every receiver of a broadcast or a watch gets a copy, so its messages have to be copyable");
 
   // Held so that it can be had under the lock without T's constructors, which may be slow, or throw. A T with
   // a const member is trivially copyable, and yet cannot take another's place.
@@ -225,6 +228,9 @@ class broadcast_reader {
     }
   }
   channel_status try_receive(T& into) {
+    static_assert(std::is_copy_assignable_v<T>,
+                  "this receives into an object by assigning to it, which such a message does not allow: "
+                  "use recv(), or select() with after() or otherwise()");
     return state_->try_receive(position_, lost_, [&](const T& m) { into = m; });
   }
   channel_status try_receive(std::optional<T>& into) {

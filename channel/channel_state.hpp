@@ -15,6 +15,7 @@
 #pragma once
 
 #include <zsync/channel/channel_figures.hpp>
+#include <zsync/channel/message.hpp>
 #include <zsync/channel/message_buffer.hpp>
 #include <zsync/channel/status.hpp>
 #include <zsync/channel/turns.hpp>
@@ -67,9 +68,9 @@ enum class channel_life : std::uint8_t { unlimited, one_message };
 
 template <class T>
 class channel_state : public channel_figures {
-  static_assert(std::is_object_v<T> && !std::is_const_v<T>, "a channel carries objects");
-  static_assert(std::is_move_constructible_v<T>, "a message has to be movable");
-  static_assert(std::is_nothrow_destructible_v<T>);
+  static_assert(is_message<T>());
+  static_assert(std::is_move_constructible_v<T>, "a channel's messages have to be movable");
+  static_assert(std::is_nothrow_destructible_v<T>, "the end of a message must not throw");
 
  public:
   using buffer = message_buffer<T>;

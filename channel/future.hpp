@@ -56,6 +56,13 @@ struct then_call<F, void, Future, true> : std::invoke_result<F> {};
 template <class F, class Value, class Future>
 struct then_call<F, Value, Future, false> : std::invoke_result<F, Future> {};
 
+template <class F, class Value, class Future>
+consteval bool can_follow() {
+  constexpr bool yes = takes_value<F, Value> || std::is_invocable_v<F, Future>;
+  static_assert(yes, "then() needs a function of the result, of nothing if that is void, or of the future");
+  return yes;
+}
+
 // `Value` is what from.get() gives.
 template <class Returned, class Value, class Future, class F>
 future<typename unwrapped<Returned>::type> continue_with(Future from, F&& f);
@@ -146,8 +153,10 @@ class [[nodiscard]] future : public detail::future_base<T> {
   // is that future's. This future is not valid afterwards.
   template <class F>
   auto then(F&& f) {
-    using returned = typename detail::then_call<std::decay_t<F>, T, future>::type;
-    return detail::continue_with<returned, T>(std::move(*this), std::forward<F>(f));
+    if constexpr (detail::can_follow<std::decay_t<F>, T, future>()) {
+      using returned = typename detail::then_call<std::decay_t<F>, T, future>::type;
+      return detail::continue_with<returned, T>(std::move(*this), std::forward<F>(f));
+    }
   }
 
  private:
@@ -191,8 +200,10 @@ class [[nodiscard]] shared_future : public detail::future_base<T> {
   template <class F>
   auto then(F&& f) const {
     using value = typename detail::shared_result<T>::type;
-    using returned = typename detail::then_call<std::decay_t<F>, value, shared_future>::type;
-    return detail::continue_with<returned, value>(*this, std::forward<F>(f));
+    if constexpr (detail::can_follow<std::decay_t<F>, value, shared_future>()) {
+      using returned = typename detail::then_call<std::decay_t<F>, value, shared_future>::type;
+      return detail::continue_with<returned, value>(*this, std::forward<F>(f));
+    }
   }
 };
 

@@ -19,6 +19,8 @@ namespace zsync {
 // is one of these moves, if assigning a T may throw. A call that does not succeed takes no message.
 template <class T>
 class receiver {
+  static_assert(detail::is_message<T>());
+
  public:
   using value_type = T;
 
@@ -41,17 +43,16 @@ class receiver {
   }
 
   // Does not wait. success, empty or closed.
-  channel_status try_recv(T& into) const requires std::is_move_assignable_v<T> {
+  channel_status try_recv(T& into) const {
     return assign(into, [&](detail::receive_slot<T>& box) { return state_->try_receive(box); });
   }
 
   // Waits no longer than told. success, timeout or closed.
-  channel_status recv_until(T& into, deadline until) const requires std::is_move_assignable_v<T> {
+  channel_status recv_until(T& into, deadline until) const {
     return assign(into, [&](detail::receive_slot<T>& box) { return state_->receive(box, until); });
   }
   template <class Rep, class Period>
-  channel_status recv_for(
-      T& into, std::chrono::duration<Rep, Period> at_most) const requires std::is_move_assignable_v<T> {
+  channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) const {
     return recv_until(into, deadline::after(at_most));
   }
 
@@ -87,6 +88,9 @@ class receiver {
   // of the receipt, for else it could lose the message.
   template <class Receive>
   static channel_status assign(T& into, Receive receive) {
+    static_assert(std::is_move_assignable_v<T>,
+                  "this receives into an object by assigning to it, which such a message does not allow: "
+                  "use recv(), or select() with after() or otherwise()");
     if constexpr (std::is_trivially_destructible_v<T> || !std::is_nothrow_move_assignable_v<T>) {
       detail::receive_slot<T> box{nullptr, std::addressof(into)};
       return receive(box);

@@ -23,6 +23,8 @@ namespace zsync {
 // were received, or that the channel held when its last receiver went.
 template <class T>
 class sender {
+  static_assert(detail::is_message<T>());
+
  public:
   using value_type = T;
 

@@ -18,6 +18,8 @@ class watch_receiver;
 // Copies are further senders; the channel closes when the last is gone. Any fiber or thread may use one.
 template <class T>
 class watch_sender {
+  static_assert(detail::is_message<T>());
+
  public:
   using value_type = T;
 
@@ -47,6 +49,8 @@ class watch_sender {
 // seen then.
 template <class T>
 class watch_receiver {
+  static_assert(detail::is_message<T>());
+
  public:
   using value_type = T;
 
