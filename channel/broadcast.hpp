@@ -29,16 +29,22 @@ class broadcast_sender {
 
   // Gets the messages that are sent from now on.
   [[nodiscard]] broadcast_receiver<T> subscribe() const {
-    return broadcast_receiver<T>(state_.new_reader(false));
+    return detail::broadcast_access::make<broadcast_receiver<T>>(state_.new_reader(false));
   }
 
   void close() const noexcept { state_->close(); }
   [[nodiscard]] bool is_closed() const noexcept { return state_->is_closed(); }
   [[nodiscard]] std::size_t capacity() const noexcept { return state_->capacity(); }
 
-  explicit broadcast_sender(detail::broadcast_state<T>* state) noexcept : state_(state) {}
+  // Do both belong to the same broadcast?
+  friend bool operator==(const broadcast_sender& a, const broadcast_sender& b) noexcept {
+    return a.state_ == b.state_;
+  }
 
  private:
+  friend struct detail::broadcast_access;
+  explicit broadcast_sender(detail::broadcast_writer<T>&& writer) noexcept : state_(std::move(writer)) {}
+
   detail::broadcast_writer<T> state_;
 };
 
@@ -75,13 +81,20 @@ class broadcast_receiver {
 
   void close() const noexcept { reader_.state().close(); }
   [[nodiscard]] bool is_closed() const noexcept { return reader_.state().is_closed(); }
-  [[nodiscard]] std::size_t size() const noexcept { return reader_.size(); }
 
-  explicit broadcast_receiver(detail::broadcast_reader<T>&& reader) noexcept : reader_(std::move(reader)) {}
-  [[nodiscard]] detail::broadcast_reader<T>& reader() noexcept { return reader_; }  // for select
+  // Messages that it could receive, at some moment just gone; those that it has missed do not count.
+  [[nodiscard]] std::size_t size() const noexcept { return reader_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  [[nodiscard]] std::size_t capacity() const noexcept { return reader_.state().capacity(); }
+
+  friend bool operator==(const broadcast_receiver& a, const broadcast_receiver& b) noexcept {
+    return a.reader_ == b.reader_;
+  }
 
  private:
+  friend struct detail::broadcast_access;
   friend iterator;
+  explicit broadcast_receiver(detail::broadcast_reader<T>&& reader) noexcept : reader_(std::move(reader)) {}
   void next(std::optional<T>& into) { reader_.receive(into); }
 
   detail::broadcast_reader<T> reader_;
@@ -91,7 +104,9 @@ class broadcast_receiver {
 template <class T>
 [[nodiscard]] std::pair<broadcast_sender<T>, broadcast_receiver<T>> broadcast(std::size_t capacity) {
   auto* const state = new detail::broadcast_state<T>(capacity);
-  return {broadcast_sender<T>(state), broadcast_receiver<T>(detail::broadcast_reader<T>(state, 0))};
+  using detail::broadcast_access;
+  return {broadcast_access::make<broadcast_sender<T>>(detail::broadcast_writer<T>(state)),
+          broadcast_access::make<broadcast_receiver<T>>(detail::broadcast_reader<T>(state, 0))};
 }
 
 }  // namespace zsync

@@ -187,8 +187,8 @@ class broadcast_reader {
  public:
   using value_type = T;
 
-  broadcast_reader(broadcast_state<T>* state, std::uint64_t position) noexcept
-      : state_(state), position_(position) {}
+  broadcast_reader(broadcast_state<T>* adopted, std::uint64_t position) noexcept
+      : state_(adopted), position_(position) {}
   broadcast_reader(const broadcast_reader& other) noexcept
       : state_(other.state_), position_(other.position_), lost_(other.lost_) {
     state_->add_receiver();
@@ -241,6 +241,9 @@ class broadcast_reader {
   bool enlist(waiter& me) noexcept { return state_->enlist(position_, me); }
   void withdraw(waiter& me) noexcept { state_->withdraw(me); }
 
+  friend bool operator==(const broadcast_reader& a, const broadcast_reader& b) noexcept {
+    return a.state_ == b.state_;
+  }
   [[nodiscard]] broadcast_state<T>& state() const noexcept { return *state_; }
   [[nodiscard]] std::size_t size() const noexcept { return state_->size(position_); }
   [[nodiscard]] std::uint64_t lost() const noexcept { return lost_; }
@@ -259,7 +262,7 @@ class broadcast_reader {
 template <class T>
 class broadcast_writer {
  public:
-  explicit broadcast_writer(broadcast_state<T>* state) noexcept : state_(state) {}
+  explicit broadcast_writer(broadcast_state<T>* adopted) noexcept : state_(adopted) {}
   broadcast_writer(const broadcast_writer& other) noexcept : state_(other.state_) { state_->add_sender(); }
   broadcast_writer(broadcast_writer&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
   broadcast_writer& operator=(broadcast_writer other) noexcept {
@@ -268,6 +271,9 @@ class broadcast_writer {
   }
   ~broadcast_writer() {
     if (state_ != nullptr) state_->drop_sender();
+  }
+  friend bool operator==(const broadcast_writer& a, const broadcast_writer& b) noexcept {
+    return a.state_ == b.state_;
   }
   broadcast_state<T>* operator->() const noexcept { return state_; }
 
@@ -280,6 +286,18 @@ class broadcast_writer {
 
  private:
   broadcast_state<T>* state_;
+};
+
+// Makes the ends of broadcasts and watches, and gives select the place behind a receiver.
+struct broadcast_access {
+  template <class End, class Part>
+  static End make(Part part) noexcept {
+    return End(std::move(part));
+  }
+  template <class Receiver>
+  static auto& reader(Receiver& of) noexcept {
+    return of.reader_;
+  }
 };
 
 }  // namespace zsync::detail

@@ -38,13 +38,13 @@ template <class T, class F>
 [[nodiscard]] auto on_recv(broadcast_receiver<T>& from, F handler) {
   static_assert(std::is_invocable_v<F&, std::optional<T>>,
                 "on_recv's handler takes a std::optional of the message: nullopt when the channel has ended");
-  return detail::broadcast_case<T, F>(from.reader(), std::move(handler));
+  return detail::broadcast_case<T, F>(detail::broadcast_access::reader(from), std::move(handler));
 }
 template <class T, class F>
 [[nodiscard]] auto on_recv(watch_receiver<T>& from, F handler) {
   static_assert(std::is_invocable_v<F&, std::optional<T>>,
                 "on_recv's handler takes a std::optional of the message: nullopt when the channel has ended");
-  return detail::broadcast_case<T, F>(from.reader(), std::move(handler));
+  return detail::broadcast_case<T, F>(detail::broadcast_access::reader(from), std::move(handler));
 }
 
 }  // namespace zsync

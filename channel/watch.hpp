@@ -33,14 +33,23 @@ class watch_sender {
     return state_->newest(ignored);
   }
 
-  [[nodiscard]] watch_receiver<T> subscribe() const { return watch_receiver<T>(state_.new_reader(true)); }
+  [[nodiscard]] watch_receiver<T> subscribe() const {
+    return detail::broadcast_access::make<watch_receiver<T>>(state_.new_reader(true));
+  }
 
   void close() const noexcept { state_->close(); }
   [[nodiscard]] bool is_closed() const noexcept { return state_->is_closed(); }
+  [[nodiscard]] std::size_t capacity() const noexcept { return state_->capacity(); }  // 1: the newest
 
-  explicit watch_sender(detail::broadcast_state<T>* state) noexcept : state_(state) {}
+  // Do both belong to the same watch?
+  friend bool operator==(const watch_sender& a, const watch_sender& b) noexcept {
+    return a.state_ == b.state_;
+  }
 
  private:
+  friend struct detail::broadcast_access;
+  explicit watch_sender(detail::broadcast_writer<T>&& writer) noexcept : state_(std::move(writer)) {}
+
   detail::broadcast_writer<T> state_;
 };
 
@@ -74,15 +83,24 @@ class watch_receiver {
   // The newest value, seen or not; it is seen afterwards. Does not wait, and works after the close too.
   [[nodiscard]] T get() { return reader_.newest(); }
 
-  [[nodiscard]] bool has_changed() const noexcept { return reader_.size() != 0; }
+  // Is there a value that it has not seen?
+  [[nodiscard]] bool has_changed() const noexcept { return !empty(); }
   void close() const noexcept { reader_.state().close(); }
   [[nodiscard]] bool is_closed() const noexcept { return reader_.state().is_closed(); }
 
-  explicit watch_receiver(detail::broadcast_reader<T>&& reader) noexcept : reader_(std::move(reader)) {}
-  [[nodiscard]] detail::broadcast_reader<T>& reader() noexcept { return reader_; }  // for select
+  // As of other receivers: 1 while there is a value that it has not seen.
+  [[nodiscard]] std::size_t size() const noexcept { return reader_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  [[nodiscard]] std::size_t capacity() const noexcept { return reader_.state().capacity(); }
+
+  friend bool operator==(const watch_receiver& a, const watch_receiver& b) noexcept {
+    return a.reader_ == b.reader_;
+  }
 
  private:
+  friend struct detail::broadcast_access;
   friend iterator;
+  explicit watch_receiver(detail::broadcast_reader<T>&& reader) noexcept : reader_(std::move(reader)) {}
   void next(std::optional<T>& into) { reader_.receive(into); }
 
   detail::broadcast_reader<T> reader_;
@@ -94,7 +112,9 @@ template <class T>
   auto state = std::make_unique<detail::broadcast_state<T>>(1);
   state->send(std::move(initial));
   detail::broadcast_state<T>* const shared = state.release();
-  return {watch_sender<T>(shared), watch_receiver<T>(detail::broadcast_reader<T>(shared, 0))};
+  using detail::broadcast_access;
+  return {broadcast_access::make<watch_sender<T>>(detail::broadcast_writer<T>(shared)),
+          broadcast_access::make<watch_receiver<T>>(detail::broadcast_reader<T>(shared, 0))};
 }
 
 }  // namespace zsync

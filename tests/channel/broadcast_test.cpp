@@ -4,6 +4,7 @@
 #include <zsync/channel/select.hpp>
 #include <zsync/channel/watch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -63,6 +64,34 @@ TEST_CASE("a receiver that lags is told how much it lost, and goes on with the o
   CHECK(late.try_recv(got) == channel_status::closed);
   CHECK(slow.recv_for(got, 1ms) == channel_status::success);
   CHECK_THROWS_AS(broadcast<int>(0), std::invalid_argument);
+}
+
+TEST_CASE("ends of broadcasts and watches tell what they belong to, and how full it is",
+          "[broadcast][watch]") {
+  auto [tx, rx] = broadcast<int>(4);
+  auto other = broadcast<int>(4);
+  CHECK((tx == broadcast_sender<int>(tx) && rx == tx.subscribe()));
+  CHECK((tx != other.first && rx != other.second));
+  CHECK((tx.capacity() == 4 && rx.capacity() == 4));
+  CHECK(rx.empty());
+  for (int i = 1; i <= 6; ++i) {
+    tx.send(i);
+    CHECK_FALSE(rx.empty());
+    CHECK(rx.size() == static_cast<std::size_t>(std::min(i, 4)));
+  }
+  CHECK(rx.recv() == 3);
+  CHECK(rx.size() == 3);
+
+  auto [set, seen] = watch(1);
+  auto another = watch(1);
+  CHECK((set == watch_sender<int>(set) && seen == set.subscribe()));
+  CHECK((set != another.first && seen != another.second));
+  CHECK((set.capacity() == 1 && seen.capacity() == 1));
+  CHECK((seen.size() == 1 && !seen.empty()));
+  set.send(2);
+  CHECK(seen.size() == 1);
+  CHECK(seen.recv() == 2);
+  CHECK((seen.size() == 0 && seen.empty()));
 }
 
 TEST_CASE("a receiver that is assigned knows what the other had lost", "[broadcast]") {

@@ -4,6 +4,7 @@
 #include <zsync/zsync.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <condition_variable>
 #include <coroutine>
 #include <future>
@@ -53,19 +54,45 @@ static_assert(requires(zsync::receiver<std::string> & r, std::string& v) {
   r.close();
   requires same<decltype(r.size()), std::size_t>;
 });
-// Receivers of all kinds have the same calls.
+// Receivers of all kinds have the same calls, and so have senders, but for those that none but a channel's
+// needs, which may have to wait. Only the functions that make channels make ends of new ones.
+template <class End>
+concept is_end = std::is_nothrow_copy_constructible_v<End> && std::is_nothrow_move_constructible_v<End> &&
+                 std::equality_comparable<End> && !std::is_default_constructible_v<End> &&
+                 requires(const End& e) {
+  requires same<typename End::value_type, int>;
+  requires same<decltype(e.close()), void>;
+  requires same<decltype(e.is_closed()), bool>;
+  requires same<decltype(e.capacity()), std::size_t>;
+};
 template <class Receiver>
-concept receives = requires(Receiver& r, int& v) {
+concept receives = is_end<Receiver> && requires(Receiver& r, int& v) {
   requires same<decltype(r.recv()), std::optional<int>>;
   requires same<decltype(r.try_recv(v)), channel_status>;
   requires same<decltype(r.recv_for(v, 1ms)), channel_status>;
-  r.close();
+  requires same<decltype(r.recv_until(v, std::chrono::steady_clock::now())), channel_status>;
+  requires same<decltype(*r.begin()), int&>;
+  r.begin() != r.end();
+  requires same<decltype(r.size()), std::size_t> && same<decltype(r.empty()), bool>;
 };
-static_assert(receives<zsync::receiver<int>>);
-static_assert(receives<decltype(zsync::broadcast<int>(1).second)>);
-static_assert(receives<decltype(zsync::watch<int>(0).second)>);
-static_assert(same<decltype(zsync::broadcast<int>(1).first.send(1)), bool>);
-static_assert(same<decltype(zsync::watch<int>(0).first.send(1)), bool>);
+template <class Sender>
+concept sends = is_end<Sender> && requires(const Sender& s, int v, const int& c) {
+  requires same<decltype(s.send(std::move(v))), bool> && same<decltype(s.send(c)), bool>;
+};
+static_assert(sends<zsync::sender<int>> && receives<zsync::receiver<int>>);
+static_assert(sends<zsync::broadcast_sender<int>> && receives<zsync::broadcast_receiver<int>>);
+static_assert(sends<zsync::watch_sender<int>> && receives<zsync::watch_receiver<int>>);
+static_assert(same<decltype(zsync::broadcast<int>(1)),
+                   std::pair<zsync::broadcast_sender<int>, zsync::broadcast_receiver<int>>>);
+static_assert(
+    same<decltype(zsync::watch<int>(0)), std::pair<zsync::watch_sender<int>, zsync::watch_receiver<int>>>);
+template <class End>
+inline constexpr bool only_from_ends = !std::is_constructible_v<End, zsync::detail::broadcast_state<int>*> &&
+                                       !std::is_constructible_v<End, zsync::detail::broadcast_reader<int>> &&
+                                       !std::is_constructible_v<End, zsync::detail::broadcast_writer<int>>;
+static_assert(only_from_ends<zsync::broadcast_sender<int>> &&
+              only_from_ends<zsync::broadcast_receiver<int>> && only_from_ends<zsync::watch_sender<int>> &&
+              only_from_ends<zsync::watch_receiver<int>>);
 
 // ---- futures ----
 
