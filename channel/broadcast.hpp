@@ -36,6 +36,9 @@ class broadcast_sender {
   [[nodiscard]] bool is_closed() const noexcept { return state_->is_closed(); }
   [[nodiscard]] std::size_t capacity() const noexcept { return state_->capacity(); }
 
+  // Lets go of the broadcast before the end of this sender's life, as a channel's sender does.
+  void reset() noexcept { state_.reset(); }
+
   // Do both belong to the same broadcast?
   friend bool operator==(const broadcast_sender& a, const broadcast_sender& b) noexcept {
     return a.state_ == b.state_;
@@ -86,6 +89,8 @@ class broadcast_receiver {
   [[nodiscard]] std::size_t size() const noexcept { return reader_.size(); }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   [[nodiscard]] std::size_t capacity() const noexcept { return reader_.state().capacity(); }
+
+  void reset() noexcept { reader_.reset(); }
 
   friend bool operator==(const broadcast_receiver& a, const broadcast_receiver& b) noexcept {
     return a.reader_ == b.reader_;

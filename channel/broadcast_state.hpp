@@ -201,8 +201,10 @@ class broadcast_reader {
     lost_ = other.lost_;
     return *this;
   }
-  ~broadcast_reader() {
-    if (state_ != nullptr) state_->drop_receiver();
+  ~broadcast_reader() { reset(); }
+
+  void reset() noexcept {
+    if (state_ != nullptr) std::exchange(state_, nullptr)->drop_receiver();
   }
 
   std::optional<T> receive() {
@@ -269,8 +271,10 @@ class broadcast_writer {
     std::swap(state_, other.state_);
     return *this;
   }
-  ~broadcast_writer() {
-    if (state_ != nullptr) state_->drop_sender();
+  ~broadcast_writer() { reset(); }
+
+  void reset() noexcept {
+    if (state_ != nullptr) std::exchange(state_, nullptr)->drop_sender();
   }
   friend bool operator==(const broadcast_writer& a, const broadcast_writer& b) noexcept {
     return a.state_ == b.state_;

@@ -30,9 +30,7 @@ class receiver {
     std::swap(state_, other.state_);
     return *this;
   }
-  ~receiver() {
-    if (state_ != nullptr) state_->drop_receiver();
-  }
+  ~receiver() { reset(); }
 
   // Waits for a message. nullopt: closed and drained.
   [[nodiscard]] std::optional<T> recv() const {
@@ -70,6 +68,11 @@ class receiver {
   [[nodiscard]] std::size_t size() const noexcept { return state_->size(); }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   [[nodiscard]] std::size_t capacity() const noexcept { return state_->capacity(); }
+
+  // Lets go of the channel before the end of this receiver's life; nothing happens if it has none any more.
+  void reset() noexcept {
+    if (state_ != nullptr) std::exchange(state_, nullptr)->drop_receiver();
+  }
 
   friend bool operator==(const receiver& a, const receiver& b) noexcept { return a.state_ == b.state_; }
 

@@ -11,7 +11,7 @@ namespace zsync {
 // Copies are further senders of the same channel; it closes when the last of them is gone. Any number of
 // threads and fibers, of any runtime or none, may use one sender or copies of it at the same time; what one
 // of them sends arrives in that order. Like a pointer, a const sender still sends. One that was moved from
-// may only be assigned to or destroyed.
+// or reset has no channel: it may only be compared, assigned to, reset and destroyed.
 //
 // Waiting is a cancellation point: it throws `cancelled`, and std::system_error(timed_out) when a
 // deadline_scope ends it. In both cases the message is untouched, as it is whenever a call does not succeed.
@@ -34,9 +34,7 @@ class sender {
     std::swap(state_, other.state_);
     return *this;
   }
-  ~sender() {
-    if (state_ != nullptr) state_->drop_sender();
-  }
+  ~sender() { reset(); }
 
   // Waits while the channel is full; of a rendezvous channel, until somebody receives. False: closed.
   bool send(T&& message) const { return state_->send(message) == channel_status::success; }
@@ -76,6 +74,11 @@ class sender {
   [[nodiscard]] std::size_t size() const noexcept { return state_->size(); }
   // 0: rendezvous. The largest std::size_t: unbounded.
   [[nodiscard]] std::size_t capacity() const noexcept { return state_->capacity(); }
+
+  // Lets go of the channel before the end of this sender's life; nothing happens if it has none any more.
+  void reset() noexcept {
+    if (state_ != nullptr) std::exchange(state_, nullptr)->drop_sender();
+  }
 
   // Do both belong to the same channel?
   friend bool operator==(const sender& a, const sender& b) noexcept { return a.state_ == b.state_; }

@@ -41,6 +41,9 @@ class watch_sender {
   [[nodiscard]] bool is_closed() const noexcept { return state_->is_closed(); }
   [[nodiscard]] std::size_t capacity() const noexcept { return state_->capacity(); }  // 1: the newest
 
+  // Lets go of the watch before the end of this sender's life, as a channel's sender does.
+  void reset() noexcept { state_.reset(); }
+
   // Do both belong to the same watch?
   friend bool operator==(const watch_sender& a, const watch_sender& b) noexcept {
     return a.state_ == b.state_;
@@ -92,6 +95,8 @@ class watch_receiver {
   [[nodiscard]] std::size_t size() const noexcept { return reader_.size(); }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   [[nodiscard]] std::size_t capacity() const noexcept { return reader_.state().capacity(); }
+
+  void reset() noexcept { reader_.reset(); }
 
   friend bool operator==(const watch_receiver& a, const watch_receiver& b) noexcept {
     return a.reader_ == b.reader_;

@@ -1,6 +1,7 @@
 #include "meeting.hpp"
 
 #include <zsync/channel/broadcast.hpp>
+#include <zsync/channel/channel.hpp>
 #include <zsync/channel/select.hpp>
 #include <zsync/channel/watch.hpp>
 
@@ -92,6 +93,37 @@ TEST_CASE("ends of broadcasts and watches tell what they belong to, and how full
   CHECK(seen.size() == 1);
   CHECK(seen.recv() == 2);
   CHECK((seen.size() == 0 && seen.empty()));
+}
+
+TEST_CASE("an end that is reset has let go of its channel, and may be given another",
+          "[channel][broadcast][watch]") {
+  const auto lets_go = [](auto ends, auto another) {
+    auto& [tx, rx] = ends;
+    auto second = rx;
+    rx.reset();
+    rx.reset();
+    CHECK_FALSE(tx.is_closed());
+    CHECK(rx != second);
+    auto third = tx;
+    tx.reset();
+    CHECK_FALSE(second.is_closed());
+    third.reset();
+    CHECK(second.is_closed());
+    second.reset();
+    CHECK((tx == third && rx == second));
+
+    tx = another.first;
+    rx = another.second;
+    CHECK(tx.send(1));
+    another.second.reset();
+    CHECK_FALSE(tx.is_closed());
+    CHECK(rx.recv() == 1);
+    rx.reset();
+    CHECK(tx.is_closed());
+  };
+  lets_go(channel<int>(1), channel<int>(1));
+  lets_go(broadcast<int>(1), broadcast<int>(1));
+  lets_go(watch(0), watch(0));
 }
 
 TEST_CASE("a receiver that is assigned knows what the other had lost", "[broadcast]") {

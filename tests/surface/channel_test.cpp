@@ -59,7 +59,8 @@ static_assert(requires(zsync::receiver<std::string> & r, std::string& v) {
 template <class End>
 concept is_end = std::is_nothrow_copy_constructible_v<End> && std::is_nothrow_move_constructible_v<End> &&
                  std::equality_comparable<End> && !std::is_default_constructible_v<End> &&
-                 requires(const End& e) {
+                 requires(const End& e, End& own) {
+  requires same<decltype(own.reset()), void>;
   requires same<typename End::value_type, int>;
   requires same<decltype(e.close()), void>;
   requires same<decltype(e.is_closed()), bool>;
