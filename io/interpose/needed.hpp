@@ -29,7 +29,7 @@
   X(_ZN5zsync6detail14current_engineEv) X(_ZN5zsync6detail15lowest_borrowedEjj) \
   X(_ZN5zsync6detail15may_be_borrowedEi) X(_ZN5zsync6detail19forget_mode_holdersEv) \
   X(_ZN5zsync6detail24run_blocking_for_certainERNS0_10helper_jobE) X(_ZN5zsync6detail4wait4openEv) \
-  X(_ZN5zsync6detail4wait6expireERNS0_10timer_nodeE) X(_ZN5zsync6detail4wait7suspendENS_8deadlineE) \
+  X(_ZN5zsync6detail4wait6expireERNS0_10timer_nodeE) X(_ZN5zsync6detail4wait5sleepENS_8deadlineE) \
   X(_ZN5zsync6detail6kernel4pollEP6pollfdmi) X(_ZN5zsync6detail6kernel5closeEi) \
   X(_ZN5zsync6detail6kernel5fcntlEiil) X(_ZN5zsync6detail9add_localERNS0_11local_valueE) \
   X(_ZN5zsync6detail8can_readEPKvm) X(_ZN5zsync6detail9can_writeEPvm) \
