@@ -66,11 +66,11 @@ class broadcast_receiver {
   [[nodiscard]] std::optional<T> recv() { return reader_.receive(); }
 
   // success, empty or closed.
-  channel_status try_recv(T& into) { return reader_.try_receive(into); }
+  [[nodiscard]] channel_status try_recv(T& into) { return reader_.try_receive(into); }
   // success, timeout or closed.
-  channel_status recv_until(T& into, deadline until) { return reader_.receive(into, until); }
+  [[nodiscard]] channel_status recv_until(T& into, deadline until) { return reader_.receive(into, until); }
   template <class Rep, class Period>
-  channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) {
+  [[nodiscard]] channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) {
     return recv_until(into, deadline::after(at_most));
   }
 

@@ -35,7 +35,7 @@ class lock_word {
       misuse("a mutex is destroyed while it is locked");
   }
 
-  bool try_lock(owner_id me) noexcept {
+  [[nodiscard]] bool try_lock(owner_id me) noexcept {
     owner_id expected = 0;
     return word_.compare_exchange_strong(expected, me, std::memory_order_acquire, std::memory_order_relaxed);
   }

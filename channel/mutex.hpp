@@ -14,7 +14,9 @@ class mutex {
   constexpr mutex() noexcept = default;
 
   void lock() { word_.lock(detail::current_owner()); }
-  bool try_lock() noexcept { return word_.try_lock(detail::current_owner()); }  // never waits, never yields
+  [[nodiscard]] bool try_lock() noexcept {
+    return word_.try_lock(detail::current_owner());
+  }  // never waits, never yields
   void unlock() noexcept { word_.unlock(detail::current_owner()); }
 
  private:

@@ -41,16 +41,16 @@ class receiver {
   }
 
   // Does not wait. success, empty or closed.
-  channel_status try_recv(T& into) const {
+  [[nodiscard]] channel_status try_recv(T& into) const {
     return assign(into, [&](detail::receive_slot<T>& box) { return state_->try_receive(box); });
   }
 
   // Waits no longer than told. success, timeout or closed.
-  channel_status recv_until(T& into, deadline until) const {
+  [[nodiscard]] channel_status recv_until(T& into, deadline until) const {
     return assign(into, [&](detail::receive_slot<T>& box) { return state_->receive(box, until); });
   }
   template <class Rep, class Period>
-  channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) const {
+  [[nodiscard]] channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) const {
     return recv_until(into, deadline::after(at_most));
   }
 

@@ -14,16 +14,16 @@ class recursive_timed_mutex {
   constexpr recursive_timed_mutex() noexcept = default;
 
   void lock() { lock_until(deadline::never()); }
-  bool try_lock() noexcept {
+  [[nodiscard]] bool try_lock() noexcept {
     const auto me = detail::current_owner();
     if (again(me)) return true;
     return word_.try_lock(me) && first();
   }
   template <class Rep, class Period>
-  bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
+  [[nodiscard]] bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
     return try_lock() || lock_until(deadline::after(at_most));
   }
-  bool try_lock_until(deadline until) { return lock_until(until); }
+  [[nodiscard]] bool try_lock_until(deadline until) { return lock_until(until); }
 
   void unlock() noexcept {
     const auto me = detail::current_owner();
@@ -58,7 +58,7 @@ class recursive_mutex {
   constexpr recursive_mutex() noexcept = default;
 
   void lock() { mutex_.lock(); }
-  bool try_lock() noexcept { return mutex_.try_lock(); }
+  [[nodiscard]] bool try_lock() noexcept { return mutex_.try_lock(); }
   void unlock() noexcept { mutex_.unlock(); }
 
  private:

@@ -21,7 +21,7 @@ class semaphore_state {
   ~semaphore_state();
 
   void release(std::ptrdiff_t count, std::ptrdiff_t available_max) noexcept;
-  bool try_acquire() noexcept;
+  [[nodiscard]] bool try_acquire() noexcept;
   bool acquire(deadline until);
 
  private:
@@ -51,12 +51,12 @@ class counting_semaphore {
   void release(std::ptrdiff_t count = 1) noexcept { state_.release(count, LeastMaxValue); }
 
   void acquire() { state_.acquire(deadline::never()); }
-  bool try_acquire() noexcept { return state_.try_acquire(); }
+  [[nodiscard]] bool try_acquire() noexcept { return state_.try_acquire(); }
   template <class Rep, class Period>
-  bool try_acquire_for(std::chrono::duration<Rep, Period> at_most) {
+  [[nodiscard]] bool try_acquire_for(std::chrono::duration<Rep, Period> at_most) {
     return state_.acquire(deadline::after(at_most));
   }
-  bool try_acquire_until(deadline until) { return state_.acquire(until); }
+  [[nodiscard]] bool try_acquire_until(deadline until) { return state_.acquire(until); }
 
  private:
   detail::semaphore_state state_;

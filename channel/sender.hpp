@@ -44,24 +44,26 @@ class sender {
   }
 
   // Does not wait. success, full or closed.
-  channel_status try_send(T&& message) const { return state_->try_send(message); }
-  channel_status try_send(const T& message) const {
+  [[nodiscard]] channel_status try_send(T&& message) const { return state_->try_send(message); }
+  [[nodiscard]] channel_status try_send(const T& message) const {
     T copy(message);
     return state_->try_send(copy);
   }
 
   // Waits no longer than told. success, timeout or closed.
-  channel_status send_until(T&& message, deadline until) const { return state_->send(message, until); }
-  channel_status send_until(const T& message, deadline until) const {
+  [[nodiscard]] channel_status send_until(T&& message, deadline until) const {
+    return state_->send(message, until);
+  }
+  [[nodiscard]] channel_status send_until(const T& message, deadline until) const {
     T copy(message);
     return state_->send(copy, until);
   }
   template <class Rep, class Period>
-  channel_status send_for(T&& message, std::chrono::duration<Rep, Period> at_most) const {
+  [[nodiscard]] channel_status send_for(T&& message, std::chrono::duration<Rep, Period> at_most) const {
     return state_->send(message, deadline::after(at_most));
   }
   template <class Rep, class Period>
-  channel_status send_for(const T& message, std::chrono::duration<Rep, Period> at_most) const {
+  [[nodiscard]] channel_status send_for(const T& message, std::chrono::duration<Rep, Period> at_most) const {
     T copy(message);
     return state_->send(copy, deadline::after(at_most));
   }

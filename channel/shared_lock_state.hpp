@@ -23,8 +23,8 @@ class shared_lock_state {
   bool lock(deadline until);
   bool lock_shared(deadline until);
 
-  bool try_lock() noexcept;
-  bool try_lock_shared() noexcept;
+  [[nodiscard]] bool try_lock() noexcept;
+  [[nodiscard]] bool try_lock_shared() noexcept;
   void unlock() noexcept;
   void unlock_shared() noexcept;
 

@@ -14,11 +14,11 @@ class shared_mutex {
   constexpr shared_mutex() noexcept = default;
 
   void lock() { state_.lock(deadline::never()); }
-  bool try_lock() noexcept { return state_.try_lock(); }
+  [[nodiscard]] bool try_lock() noexcept { return state_.try_lock(); }
   void unlock() noexcept { state_.unlock(); }
 
   void lock_shared() { state_.lock_shared(deadline::never()); }
-  bool try_lock_shared() noexcept { return state_.try_lock_shared(); }
+  [[nodiscard]] bool try_lock_shared() noexcept { return state_.try_lock_shared(); }
   void unlock_shared() noexcept { state_.unlock_shared(); }
 
  private:
@@ -31,22 +31,22 @@ class shared_timed_mutex {
   constexpr shared_timed_mutex() noexcept = default;
 
   void lock() { state_.lock(deadline::never()); }
-  bool try_lock() noexcept { return state_.try_lock(); }
+  [[nodiscard]] bool try_lock() noexcept { return state_.try_lock(); }
   void unlock() noexcept { state_.unlock(); }
   template <class Rep, class Period>
-  bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
+  [[nodiscard]] bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
     return state_.lock(deadline::after(at_most));
   }
-  bool try_lock_until(deadline until) { return state_.lock(until); }
+  [[nodiscard]] bool try_lock_until(deadline until) { return state_.lock(until); }
 
   void lock_shared() { state_.lock_shared(deadline::never()); }
-  bool try_lock_shared() noexcept { return state_.try_lock_shared(); }
+  [[nodiscard]] bool try_lock_shared() noexcept { return state_.try_lock_shared(); }
   void unlock_shared() noexcept { state_.unlock_shared(); }
   template <class Rep, class Period>
-  bool try_lock_shared_for(std::chrono::duration<Rep, Period> at_most) {
+  [[nodiscard]] bool try_lock_shared_for(std::chrono::duration<Rep, Period> at_most) {
     return state_.lock_shared(deadline::after(at_most));
   }
-  bool try_lock_shared_until(deadline until) { return state_.lock_shared(until); }
+  [[nodiscard]] bool try_lock_shared_until(deadline until) { return state_.lock_shared(until); }
 
  private:
   detail::shared_lock_state state_;

@@ -13,16 +13,16 @@ class timed_mutex {
   constexpr timed_mutex() noexcept = default;
 
   void lock() { word_.lock(detail::current_owner()); }
-  bool try_lock() noexcept { return word_.try_lock(detail::current_owner()); }
+  [[nodiscard]] bool try_lock() noexcept { return word_.try_lock(detail::current_owner()); }
   void unlock() noexcept { word_.unlock(detail::current_owner()); }
 
   template <class Rep, class Period>
-  bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
+  [[nodiscard]] bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
     const auto me = detail::current_owner();
     // One that is free is had without a look at the clock.
     return word_.try_lock(me) || word_.lock(me, deadline::after(at_most));
   }
-  bool try_lock_until(deadline until) { return word_.lock(detail::current_owner(), until); }
+  [[nodiscard]] bool try_lock_until(deadline until) { return word_.lock(detail::current_owner(), until); }
 
  private:
   detail::lock_word word_;

@@ -29,7 +29,7 @@ class room {
     const auto said = std::make_shared<const std::string>(text + '\n');
     std::lock_guard guard(lock_);
     for (auto& [name, queue] : queues_) {
-      if (name != from) queue.try_send(said);
+      if (name != from) (void)queue.try_send(said);
     }
   }
 
