@@ -71,7 +71,7 @@ class broadcast_receiver {
   [[nodiscard]] channel_status recv_until(T& into, deadline until) { return reader_.receive(into, until); }
   template <class Rep, class Period>
   [[nodiscard]] channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) {
-    return recv_until(into, deadline::after(at_most));
+    return reader_.receive(into, at_most);
   }
 
   // How many messages it has missed so far, in all.

@@ -5,6 +5,7 @@
 // on. Receivers that wait are all woken by a message, and look for themselves.
 #pragma once
 
+#include <zsync/channel/deadline_of.hpp>
 #include <zsync/channel/message.hpp>
 #include <zsync/channel/queue_wait.hpp>
 #include <zsync/channel/status.hpp>
@@ -219,15 +220,18 @@ class broadcast_reader {
       (void)state_->wait(position_, deadline::never());
     }
   }
-  channel_status receive(T& into, deadline until) {
-    for (;;) {
-      const channel_status status = try_receive(into);
-      if (status != channel_status::empty) {
-        give_turn(status);
-        return status;
-      }
-      if (!state_->wait(position_, until)) return channel_status::timeout;
+  template <class Until>
+  channel_status receive(T& into, Until until) {
+    channel_status status = try_receive(into);
+    if (status == channel_status::empty) {
+      const deadline end = detail::deadline_of(until);
+      do {
+        if (!state_->wait(position_, end)) return channel_status::timeout;
+        status = try_receive(into);
+      } while (status == channel_status::empty);
     }
+    give_turn(status);
+    return status;
   }
   channel_status try_receive(T& into) {
     static_assert(std::is_copy_assignable_v<T>,

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <zsync/channel/channel_figures.hpp>
+#include <zsync/channel/deadline_of.hpp>
 #include <zsync/channel/message.hpp>
 #include <zsync/channel/message_buffer.hpp>
 #include <zsync/channel/status.hpp>
@@ -92,29 +93,34 @@ class channel_state : public channel_figures {
     return receive_locked(to, guard);
   }
 
-  // success, timeout or closed. Throws what the wait throws as well.
-  channel_status send(T& message, deadline until = deadline::never()) {
+  // success, timeout or closed. Throws what the wait throws as well. `until` is a deadline, or a duration: so
+  // that the clock is read only by who has to wait.
+  template <class Until = deadline>
+  channel_status send(T& message, Until until = deadline::never()) {
     locked guard(lock_);
     if (sends_.is_long()) [[unlikely]]
-      return send_and_give_turn(message, guard, until);
+      return send_and_give_turn(message, guard, deadline_of(until));
     const channel_status status = send_locked(message, guard);
     if (status != channel_status::full) [[likely]]
       return status;
+    const deadline end = deadline_of(until);
     guard.release();
-    return wait_to_send(message, until);
+    return wait_to_send(message, end);
   }
 
   // success, timeout or closed.
-  channel_status receive(receive_slot<T>& to, deadline until = deadline::never()) {
+  template <class Until = deadline>
+  channel_status receive(receive_slot<T>& to, Until until = deadline::never()) {
     locked guard(lock_);
     if (receives_.is_long()) [[unlikely]]
-      return receive_and_give_turn(to, guard, until);
+      return receive_and_give_turn(to, guard, deadline_of(until));
     if (!buffer_.empty()) [[likely]] {
       take_front(to, guard);
       return channel_status::success;
     }
+    const deadline end = deadline_of(until);
     guard.release();
-    return wait_to_receive(to, until);
+    return wait_to_receive(to, end);
   }
 
   // Everyone who waits is woken. What is in the buffer can still be received.

@@ -38,7 +38,7 @@ class event {
   bool wait_until(deadline until);
   template <class Rep, class Period>
   bool wait_for(std::chrono::duration<Rep, Period> at_most) {
-    return wait_until(deadline::after(at_most));
+    return try_wait() || wait_until(deadline::after(at_most));
   }
 
  private:

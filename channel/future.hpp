@@ -91,7 +91,7 @@ class future_base {
   void wait() const { state().wait(deadline::never()); }
   template <class Rep, class Period>
   future_status wait_for(std::chrono::duration<Rep, Period> at_most) const {
-    return state().wait(deadline::after(at_most)) ? future_status::ready : future_status::timeout;
+    return is_ready() ? future_status::ready : wait_until(deadline::after(at_most));
   }
   future_status wait_until(deadline until) const {
     return state().wait(until) ? future_status::ready : future_status::timeout;

@@ -32,7 +32,7 @@ class latch {
   bool wait_until(deadline until) const;
   template <class Rep, class Period>
   bool wait_for(std::chrono::duration<Rep, Period> at_most) const {
-    return wait_until(deadline::after(at_most));
+    return try_wait() || wait_until(deadline::after(at_most));
   }
 
  private:

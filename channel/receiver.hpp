@@ -51,7 +51,7 @@ class receiver {
   }
   template <class Rep, class Period>
   [[nodiscard]] channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) const {
-    return recv_until(into, deadline::after(at_most));
+    return assign(into, [&](detail::receive_slot<T>& box) { return state_->receive(box, at_most); });
   }
 
   // for (auto& message : receiver): until closed and drained. Each step of an iterator receives.

@@ -21,7 +21,7 @@ class recursive_timed_mutex {
   }
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
-    return try_lock() || lock_until(deadline::after(at_most));
+    return try_lock() || try_lock_until(deadline::after(at_most));
   }
   [[nodiscard]] bool try_lock_until(deadline until) { return lock_until(until); }
 

@@ -54,7 +54,7 @@ class counting_semaphore {
   [[nodiscard]] bool try_acquire() noexcept { return state_.try_acquire(); }
   template <class Rep, class Period>
   [[nodiscard]] bool try_acquire_for(std::chrono::duration<Rep, Period> at_most) {
-    return state_.acquire(deadline::after(at_most));
+    return try_acquire() || try_acquire_until(deadline::after(at_most));
   }
   [[nodiscard]] bool try_acquire_until(deadline until) { return state_.acquire(until); }
 

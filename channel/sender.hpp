@@ -60,12 +60,12 @@ class sender {
   }
   template <class Rep, class Period>
   [[nodiscard]] channel_status send_for(T&& message, std::chrono::duration<Rep, Period> at_most) const {
-    return state_->send(message, deadline::after(at_most));
+    return state_->send(message, at_most);
   }
   template <class Rep, class Period>
   [[nodiscard]] channel_status send_for(const T& message, std::chrono::duration<Rep, Period> at_most) const {
     T copy(message);
-    return state_->send(copy, deadline::after(at_most));
+    return state_->send(copy, at_most);
   }
 
   // Whoever waits at either end is woken. What was sent before can still be received.

@@ -35,7 +35,7 @@ class shared_timed_mutex {
   void unlock() noexcept { state_.unlock(); }
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
-    return state_.lock(deadline::after(at_most));
+    return try_lock() || try_lock_until(deadline::after(at_most));
   }
   [[nodiscard]] bool try_lock_until(deadline until) { return state_.lock(until); }
 
@@ -44,7 +44,7 @@ class shared_timed_mutex {
   void unlock_shared() noexcept { state_.unlock_shared(); }
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_shared_for(std::chrono::duration<Rep, Period> at_most) {
-    return state_.lock_shared(deadline::after(at_most));
+    return try_lock_shared() || try_lock_shared_until(deadline::after(at_most));
   }
   [[nodiscard]] bool try_lock_shared_until(deadline until) { return state_.lock_shared(until); }
 

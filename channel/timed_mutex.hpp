@@ -18,9 +18,7 @@ class timed_mutex {
 
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<Rep, Period> at_most) {
-    const auto me = detail::current_owner();
-    // One that is free is had without a look at the clock.
-    return word_.try_lock(me) || word_.lock(me, deadline::after(at_most));
+    return try_lock() || try_lock_until(deadline::after(at_most));
   }
   [[nodiscard]] bool try_lock_until(deadline until) { return word_.lock(detail::current_owner(), until); }
 

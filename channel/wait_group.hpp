@@ -29,7 +29,7 @@ class wait_group {
   bool wait_until(deadline until);
   template <class Rep, class Period>
   bool wait_for(std::chrono::duration<Rep, Period> at_most) {
-    return wait_until(deadline::after(at_most));
+    return pending() == 0 || wait_until(deadline::after(at_most));
   }
 
   [[nodiscard]] std::ptrdiff_t pending() const noexcept;

@@ -75,7 +75,7 @@ class watch_receiver {
   [[nodiscard]] channel_status recv_until(T& into, deadline until) { return reader_.receive(into, until); }
   template <class Rep, class Period>
   [[nodiscard]] channel_status recv_for(T& into, std::chrono::duration<Rep, Period> at_most) {
-    return recv_until(into, deadline::after(at_most));
+    return reader_.receive(into, at_most);
   }
 
   // for (auto& value : receiver): the newest at each step, until closed and seen.

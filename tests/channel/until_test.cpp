@@ -122,4 +122,62 @@ TEST_CASE("conditions take points of any clock, and deadlines", "[condition_vari
   });
 }
 
+// The time of the calling thread, and how often it was asked for.
+class counted_clock final : public zsync::detail::time_source {
+ public:
+  counted_clock() : before_(zsync::detail::set_time_source(this)) {}
+  ~counted_clock() { zsync::detail::set_time_source(before_); }
+  counted_clock(const counted_clock&) = delete;
+  counted_clock& operator=(const counted_clock&) = delete;
+
+  clock::time_point now() noexcept override {
+    ++reads;
+    return clock::time_point{};
+  }
+
+  int reads = 0;
+
+ private:
+  zsync::detail::time_source* before_;
+};
+
+TEST_CASE("what need not wait does not read the clock, however long it may wait", "[until]") {
+  auto [tx, rx] = channel<int>(1);
+  auto [broadcasts, hears] = broadcast<int>(1);
+  auto [sets, sees] = watch(1);
+  timed_mutex free;
+  recursive_timed_mutex again;
+  shared_timed_mutex shared;
+  counting_semaphore<> permits(1);
+  event happened(event::auto_reset, true);
+  const latch open(0);
+  wait_group finished;
+  const auto result = make_ready_future(1);
+  int got = 0;
+  broadcasts.send(1);
+
+  counted_clock time;
+  bool all = tx.send_for(1, 1h) == channel_status::success && rx.recv_for(got, 1h) == channel_status::success;
+  all = all && tx.send_for(got, 1h) == channel_status::success;
+  all = all && hears.recv_for(got, 1h) == channel_status::success;
+  all = all && sees.recv_for(got, 1h) == channel_status::success;
+  all = all && free.try_lock_for(1h) && again.try_lock_for(1h) && again.try_lock_for(1h);
+  all = all && shared.try_lock_for(1h);
+  shared.unlock();
+  all = all && shared.try_lock_shared_for(1h) && permits.try_acquire_for(1h);
+  all = all && happened.wait_for(1h) && !happened.is_set() && open.wait_for(1h) && finished.wait_for(1h);
+  all = all && result.wait_for(1h) == future_status::ready;
+  const int reads = time.reads;
+  free.unlock();
+  again.unlock();
+  again.unlock();
+  shared.unlock_shared();
+  CHECK(all);
+  CHECK(reads == 0);
+
+  CHECK(tx.try_send(2) == channel_status::full);
+  (void)tx.send_for(2, 0s);
+  CHECK(time.reads > 0);
+}
+
 }  // namespace
