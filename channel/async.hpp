@@ -16,8 +16,8 @@ namespace zsync {
 
 namespace detail {
 
-// The fiber that sets the result. Function and arguments live until it has been called, and no longer: who
-// gets the result finds them gone.
+// The fiber that sets the result. The function and its arguments are destroyed as soon as the call is over:
+// they are gone by the time that anybody gets the result.
 template <class T, class F, class... Args>
 class async_task final : public task {
  public:
@@ -59,7 +59,8 @@ class async_task final : public task {
 template <class F, class... Args>
 inline constexpr bool is_callable = std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>;
 
-// Is there for what cannot be called, too: so that this, and not an overload that is missing, gets to say so.
+// Well-formed for what cannot be called, too, so that the error is start_async()'s and not a missing
+// overload.
 template <class F, class... Args>
 using async_future =
     future<typename std::conditional_t<is_callable<F, Args...>,
@@ -88,9 +89,9 @@ inline void a_deferred_function_would_never_run() noexcept {}
 
 }  // namespace detail
 
-// What std::launch says, as a constant that holds std::launch::async: alone, or with others, from which it is
-// chosen. A deferred function runs in whoever waits for it first, but what then(), when_all(), select() and
-// co_await are given is not waited for by anybody.
+// A std::launch constant that includes std::launch::async, alone or together with others; async is what is
+// chosen. A deferred function would run in the first caller that waits for it, but nobody waits for what
+// then(), when_all(), select() and co_await are given.
 class async_policy {
  public:
   consteval async_policy(std::launch policy) {  // NOLINT: implicit, so that std's arguments do
@@ -98,11 +99,11 @@ class async_policy {
   }
 };
 
-// f(args...), all decayed, runs in a new fiber of the current runtime; throws std::system_error where spawn()
-// does. Should there be no stack for it later, that error is the result, and what goes on with it does so
-// outside of any fiber. The future is ready when f and args are gone. As with std::async, the last future of
-// the result waits for it before it goes, so f may refer to what outlives the future; nothing ends that wait
-// early.
+// Runs f(args...), all of them decayed copies, in a new fiber of the current runtime. Throws
+// std::system_error where spawn() does; if there is no stack for the fiber later on, that error is the
+// result, and its continuations run outside of any fiber. The future becomes ready after f and args were
+// destroyed. As with std::async, the destructor of the last future that refers to the result waits for it, so
+// f may refer to whatever outlives the future; nothing ends that wait early.
 template <class F, class... Args>
 requires(!std::is_same_v<std::remove_cvref_t<F>, std::launch>)
     [[gnu::always_inline]] inline auto async(F&& f, Args&&... args) -> detail::async_future<F, Args...> {

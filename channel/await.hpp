@@ -19,8 +19,8 @@ using await_result =
     decltype(std::declval<std::add_lvalue_reference_t<decltype(awaiter_of(std::declval<A>()))>>()
                  .await_resume());
 
-// A coroutine that does nothing but await, and says when it is through: suspended at its end, so that its
-// frame can be destroyed by whoever waits.
+// A coroutine that does nothing but await, and says when it is through. It suspends at its end, so that the
+// caller that waits for it can destroy its frame.
 class await_driver {
  public:
   struct promise_type {

@@ -46,9 +46,9 @@ struct nothing {
 }  // namespace detail
 
 // Any fiber or thread may arrive. The completion function runs in the last to arrive, while the others wait.
-// Waiting is a cancellation point: who is cancelled has arrived nevertheless. It may be destroyed once every
-// wait has returned, even if the call that ended them has not. More arrivals than expected in one phase end
-// the program.
+// Waiting is a cancellation point; a cancelled caller has arrived all the same. A barrier may be destroyed
+// once every wait has returned, even if the call that ended them has not. More arrivals than expected in one
+// phase end the program.
 template <class CompletionFunction = detail::nothing>
 class barrier {
   static_assert(std::is_nothrow_invocable_v<CompletionFunction&>,
@@ -75,7 +75,7 @@ class barrier {
   [[nodiscard]] arrival_token arrive(std::ptrdiff_t count = 1) { return arrival_token(arrive(count, 0)); }
   void wait(arrival_token&& token) const { state_.wait(token.phase_); }
   void arrive_and_wait() { wait(arrive()); }
-  void arrive_and_drop() { arrive(1, 1); }  // and is expected no more
+  void arrive_and_drop() { arrive(1, 1); }  // from the next phase on, one arrival less is expected
 
  private:
   std::uint64_t arrive(std::ptrdiff_t count, std::ptrdiff_t dropped) {

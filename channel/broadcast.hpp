@@ -22,12 +22,12 @@ class broadcast_sender {
  public:
   using value_type = T;
 
-  // False: closed; the message is untouched, or was moved back if the close came during the call. A type that
-  // cannot be move-assigned cannot be moved back.
+  // Never waits. False: closed, and the message is untouched, or was moved back if the close came during the
+  // call; a message whose type cannot be move-assigned is lost then.
   bool send(T&& message) const { return state_->send(std::move(message)); }
   bool send(const T& message) const { return !is_closed() && state_->send(T(message)); }
 
-  // Gets the messages that are sent from now on.
+  // A further receiver, of the messages that are sent from now on.
   [[nodiscard]] broadcast_receiver<T> subscribe() const {
     return detail::broadcast_access::make<broadcast_receiver<T>>(state_.new_reader(false));
   }
@@ -51,9 +51,9 @@ class broadcast_sender {
   detail::broadcast_writer<T> state_;
 };
 
-// Used by one fiber or thread at a time; a copy is a further receiver, from the same message on. The channel
-// closes when the last is gone. Waiting is a cancellation point and obeys deadline scopes; it takes no
-// message then.
+// To be used by one fiber or thread at a time. A copy is a further receiver, which starts at the same
+// message. The channel closes when the last receiver is gone. Waiting is a cancellation point and obeys
+// deadline scopes; a wait that ends in either way has taken no message.
 template <class T>
 class broadcast_receiver {
   static_assert(detail::is_message<T>());
@@ -77,7 +77,8 @@ class broadcast_receiver {
   // How many messages it has missed so far, in all.
   [[nodiscard]] std::uint64_t lost() const noexcept { return reader_.lost(); }
 
-  // for (auto& message : receiver): until closed and drained. Each step of an iterator receives.
+  // for (auto& message : receiver) ends when the channel is closed and drained. Each step of an iterator
+  // receives a message.
   using iterator = detail::receive_iterator<broadcast_receiver, T>;
   [[nodiscard]] iterator begin() { return iterator(*this); }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }

@@ -1,8 +1,8 @@
 // What the ends of a broadcast share: the last few messages, numbered. A watch is one of a single message.
 //
 // Every receiver has a position of its own, the number of the message that it takes next. A sender never
-// waits: it overwrites the oldest message, and who had not come to it yet finds his position gone and moves
-// on. Receivers that wait are all woken by a message, and look for themselves.
+// waits: it overwrites the oldest message, and a receiver that had not come to that one yet finds its
+// position gone and skips ahead. A message wakes all receivers that wait; each then looks for itself.
 #pragma once
 
 #include <zsync/channel/deadline_of.hpp>
@@ -31,8 +31,8 @@ class broadcast_state {
   static_assert(std::is_copy_constructible_v<T>,
                 "every receiver of a broadcast or a watch gets a copy, so its messages have to be copyable");
 
-  // Held so that it can be had under the lock without T's constructors, which may be slow, or throw. A T with
-  // a const member is trivially copyable, and yet cannot take another's place.
+  // Messages are held in a form that can be copied under the lock without running T's constructors, which may
+  // be slow, or throw. (A T with a const member is trivially copyable, and still cannot be assigned to.)
   static constexpr bool held_directly =
       std::is_trivially_copyable_v<T> && std::copyable<T> && sizeof(T) <= 64;
   using cell = std::conditional_t<held_directly, std::optional<T>, std::shared_ptr<const T>>;
@@ -44,8 +44,8 @@ class broadcast_state {
   broadcast_state(const broadcast_state&) = delete;
   broadcast_state& operator=(const broadcast_state&) = delete;
 
-  // False: closed, and nothing has happened; only a T that cannot be assigned to is gone if the close came
-  // while it was moved.
+  // False: closed, and nothing has happened. Only if the close came while the message was being moved, and T
+  // cannot be assigned to, is the message lost.
   bool send(T&& message) {
     if (is_closed()) return false;
     if constexpr (held_directly) {
@@ -62,8 +62,7 @@ class broadcast_state {
     }
   }
 
-  // success, or what `if_none` says, or closed: closed and drained. `position` and `lost` belong to the
-  // caller.
+  // success, empty, or closed, which means closed and drained. `position` and `lost` are the receiver's.
   template <class Put>
   channel_status try_receive(std::uint64_t& position, std::uint64_t& lost, Put put) {
     cell message;
@@ -132,7 +131,7 @@ class broadcast_state {
     receivers_.remove(me);
   }
 
-  // The channel closes with the last of either kind. Who subscribes after that finds it closed.
+  // The channel closes with the last sender, or the last receiver. Who subscribes later finds it closed.
   void add_sender() noexcept { add(sender_count_); }
   void add_receiver() noexcept { add(receiver_count_); }
   void drop_sender() noexcept { drop(sender_count_); }
@@ -182,7 +181,7 @@ class broadcast_state {
   std::atomic<std::size_t> ends_{2};  // of both kinds: they share its life
 };
 
-// What broadcast and watch receivers have in common: a place in the stream of messages.
+// What receivers of broadcasts and watches are made of: a position in the stream of messages.
 template <class T>
 class broadcast_reader {
  public:
@@ -264,7 +263,7 @@ class broadcast_reader {
   std::uint64_t lost_ = 0;
 };
 
-// The sending side's share.
+// What senders of broadcasts and watches are made of.
 template <class T>
 class broadcast_writer {
  public:

@@ -28,15 +28,16 @@ struct channel_access {
 
 }  // namespace detail
 
-// A queue of at most `capacity` messages; whoever sends to a full one waits. 0 makes a rendezvous: a message
-// goes from hand to hand, and send returns once it was received. What T's moves and ends must not do is said
-// with sender.
+// Makes a queue of at most `capacity` messages; sending to a full one waits. With a capacity of 0 it is a
+// rendezvous: a message goes straight from sender to receiver, and send() returns once it was received. What
+// T's move operations and destructor must not do is said in sender.hpp.
 template <class T>
 [[nodiscard]] std::pair<sender<T>, receiver<T>> channel(std::size_t capacity) {
   return detail::channel_access::make<T>(capacity);
 }
 
-// Sending never waits. It throws std::bad_alloc when memory runs out. T as with channel().
+// Makes a queue that grows: sending never waits, and throws std::bad_alloc when memory runs out. T as with
+// channel().
 template <class T>
 [[nodiscard]] std::pair<sender<T>, receiver<T>> unbounded_channel() {
   return detail::channel_access::make<T>(detail::message_buffer<T>::unbounded);

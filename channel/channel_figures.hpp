@@ -1,4 +1,4 @@
-// What a channel is, whatever it carries: who looks from outside need not know the type of its messages.
+// The figures of a channel that do not depend on the type of its messages, as dumps show them.
 #pragma once
 
 #include <zsync/sched/spinlock.hpp>
@@ -24,7 +24,8 @@ class channel_figures {
 
   spinlock lock_;
   // Written under the lock; read without it by the questions above, which is why they are atomic. `closed_`
-  // is stored with release and asked with acquire: who finds it closed sees what was done before the close.
+  // is stored with release and loaded with acquire: a caller that finds the channel closed also sees what was
+  // done before the close.
   std::atomic<bool> closed_{false};
   std::atomic<bool> senders_waiting_{false};    // somebody waits to send
   std::atomic<bool> receivers_waiting_{false};  // somebody waits to receive

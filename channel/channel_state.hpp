@@ -1,17 +1,16 @@
-// What the ends of a channel share: its buffer, and who waits to send or to receive.
+// What the ends of a channel share: its buffer, and the queues of those that wait to send or to receive.
 //
-// One lock guards everything, and is held for one message at a time. Under it, always:
+// One lock guards everything, and is held for one message at a time. Under it, these always hold:
 //     receivers wait  =>  the buffer is empty, no sender of another party waits, and the channel is open;
 //     senders wait    =>  the buffer is full (of zero places, if a rendezvous), and the channel is open.
 // (A select that sends and receives may stand in both queues: it does not meet itself.)
-// So whoever comes either finds his counterpart waiting and serves it, or room, or has to wait himself; and
-// who is woken has been served: he does not touch the channel again.
+// So a caller finds a counterpart that waits, and serves it; or finds room, or a message; or has to wait. A
+// waiter that is woken has been served, and does not touch the channel again.
 //
-// Serving means: claim the waiter, then move the message straight from one side to the other. Should that
-// move throw, the exception belongs to the one who runs, the message stays where it was, and the waiter
-// is told to try once more. Messages are moved under the lock, a spinlock, and what was moved out of the
-// buffer ends under it, where it stands: none of that may use the channel, or wait. What the user is told of
-// it stands in sender.hpp.
+// To serve is to claim the waiter, and to move the message straight from one side to the other. If that move
+// throws, the running side gets the exception, the message stays where it was, and the waiter is told to try
+// again. Messages are moved under the lock, a spinlock, and an element of the buffer that was moved from is
+// destroyed under it: neither operation may use the channel, or wait. sender.hpp tells users so.
 #pragma once
 
 #include <zsync/channel/channel_figures.hpp>
@@ -36,7 +35,7 @@
 
 namespace zsync::detail {
 
-// How a wait was served. Written by the side that runs, between its claim and the schedule.
+// How a waiter was served. Written by the side that runs, between its claim and the schedule.
 enum class handover : std::uint8_t { retry, done, closed };
 
 // What a waiting sender offers; waiter::slot points at it.
@@ -93,8 +92,8 @@ class channel_state : public channel_figures {
     return receive_locked(to, guard);
   }
 
-  // success, timeout or closed. Throws what the wait throws as well. `until` is a deadline, or a duration: so
-  // that the clock is read only by who has to wait.
+  // success, timeout or closed. Also throws what the wait throws. `until` is a deadline, or a duration, for
+  // which the clock is read only if the call has to wait.
   template <class Until = deadline>
   channel_status send(T& message, Until until = deadline::never()) {
     locked guard(lock_);
@@ -133,7 +132,7 @@ class channel_state : public channel_figures {
     woken.schedule();
   }
 
-  // ---- questions, answered without the lock: true of a moment that may have passed -----------------------
+  // ---- questions, answered without the lock: the answer may be out of date ------------------------------
 
   [[nodiscard]] bool may_send() const noexcept {
     return is_closed() || receivers_waiting_.load(std::memory_order_relaxed) || size() < capacity_;
@@ -169,7 +168,7 @@ class channel_state : public channel_figures {
     withdraw(receivers_, me);
   }
 
-  // ---- the ends: the channel closes with the last of either kind -----------------------------------------
+  // ---- the ends: the channel closes with its last sender, or its last receiver ---------------------------
   // Each drop releases what its end did; the last of a kind, and the last of both, acquire it.
 
   void add_sender() noexcept { sender_count_.fetch_add(1, std::memory_order_relaxed); }
@@ -264,7 +263,7 @@ class channel_state : public channel_figures {
     }
   }
 
-  // What did not have to wait for long; out of the way. The lock is held at the call.
+  // For an end that has not had to wait for many messages; kept out of line. The lock is held at the call.
   [[gnu::noinline]] channel_status send_and_give_turn(T& message, locked& guard, deadline until) {
     const bool never_waits = buffer_.grows();
     const channel_status status = send_locked(message, guard);
@@ -323,8 +322,9 @@ class channel_state : public channel_figures {
     schedule(*from.party);
   }
 
-  // A message has left the buffer: the oldest waiting sender's takes its place. If its move throws, that is
-  // its own sender's business, who is told to try again. Leaves the lock released.
+  // A message has left the buffer: that of the sender that has waited longest takes its place. If its move
+  // throws, the receiver does not hear of it: the sender is told to try again, and will meet the exception
+  // itself. Leaves the lock released.
   [[gnu::noinline]] void refill(locked& guard) noexcept {
     wake_chain woken;
     while (buffer_.has_room()) {
@@ -388,8 +388,8 @@ class channel_state : public channel_figures {
     if (wanted) buffer_.add(std::move(more));  // otherwise somebody else was faster
   }
 
-  // No receiver is left and senders look no further than `closed_`, so nobody else looks at the buffer: the
-  // messages end without the lock. Their destructors may use channels, this one included.
+  // No receiver is left, and senders look no further than `closed_`, so nobody else looks at the buffer: the
+  // messages are destroyed without the lock. Their destructors may use channels, this one included.
   void discard() noexcept {
     while (!buffer_.empty()) {
       const std::unique_ptr<typename buffer::ring> drained = buffer_.pop();

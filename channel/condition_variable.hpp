@@ -15,8 +15,9 @@ using std::cv_status;
 
 namespace detail {
 
-// The queue of a condition variable. A notification goes to who waits at that time, the longest waiting
-// first, and to nobody who gave up: none is lost, none stolen by a later arrival, and no wake-up is spurious.
+// The queue of a condition variable. A notification goes to a caller that waits at that time, the longest
+// waiting first, and never to one that has given up: none is lost, none goes to a later arrival, and no
+// wake-up is spurious.
 class condition_queue {
  public:
   constexpr condition_queue() noexcept = default;
@@ -27,9 +28,9 @@ class condition_queue {
   void notify_one() noexcept;
   void notify_all() noexcept;
 
-  // Waits. The caller's lock is released by `unlock` once nothing can be missed any more, and taken back by
-  // `lock` whatever ended the wait. Then throws `cancelled`, or system_error(timed_out) if a deadline scope
-  // did.
+  // Waits. `unlock` releases the caller's lock once no notification can be missed any more, and `relock`
+  // takes it back, whatever has ended the wait. Only then are `cancelled`, or system_error(timed_out) for a
+  // deadline scope, thrown.
   template <class Unlock, class Relock>
   cv_status wait_until(deadline until, Unlock unlock, Relock relock) {
     wait w(wait_kind::condition, this, wait::cancellable);
@@ -64,8 +65,8 @@ class condition_queue {
 }  // namespace detail
 
 // Any fiber or thread may notify, with or without the lock. Waiting is a cancellation point, and obeys
-// deadline scopes; the lock is held again however a wait ends, by an exception too. It may be destroyed once
-// all who waited have been notified, even if they have not gone on yet.
+// deadline scopes; the lock is held again however a wait ends, also by an exception. A condition variable may
+// be destroyed once all waiters have been notified, even if they have not returned yet.
 class condition_variable {
  public:
   constexpr condition_variable() noexcept = default;

@@ -47,9 +47,9 @@ class condition_variable_any {
     return wait_until(lock, deadline::after(at_most), std::move(ready));
   }
 
-  // These end when a stop is requested, too; what they return is what `ready` says in the end. A stop wakes
-  // all who wait here, as notify_all() does, those without a token as well; and it may come at any time, so
-  // this object has to stay until the wait has returned.
+  // These end when a stop is requested, too; they return what `ready` says in the end. A stop wakes all
+  // waiters of this object, as notify_all() does, also those without a token. It may come at any time, so
+  // the object has to live until the wait has returned.
   template <class Lock, class Predicate>
   bool wait(Lock& lock, const std::stop_token& stop, Predicate ready) {
     return wait_until(lock, stop, deadline::never(), std::move(ready));

@@ -24,13 +24,14 @@ decltype(auto) awaiter_of(A&& awaitable) {
   }
 }
 
-// The list whose run_all() resumed the coroutine, until it suspends again: what its end makes ready is added
-// to that, since a chain whose every end resumed the next would need as deep a stack as it is long.
+// The list whose run_all() resumed the coroutine, until it suspends again. What the coroutine's end makes
+// ready is added to that list rather than resumed at once: a chain of coroutines would otherwise need a stack
+// as deep as it is long.
 struct resumed_by {
   continuation_list* list = nullptr;
 };
 
-// Resumes the coroutine where the result is set, as part of setting it; like then()'s functions, what follows
+// Resumes the coroutine where the result is set, as part of setting it; as with then(), what it does next
 // should be short.
 template <class Future>
 class future_awaiter final : public continuation {
@@ -64,7 +65,7 @@ class future_awaiter final : public continuation {
   resumed_by* by_ = nullptr;
 };
 
-// Forgets by what the coroutine was resumed, as soon as it suspends: before anybody could resume it.
+// Clears the coroutine's resumed_by as it suspends, before anybody could resume it again.
 template <class A>
 class forgetful_awaiter {
  public:
@@ -95,9 +96,9 @@ class forgetful_awaiter {
 template <class T>
 class future_promise;
 
-// A coroutine that returns a future starts at once, on its caller's stack. Its result is kept when it is
-// there, and becomes ready when the coroutine's variables and arguments are gone: so whoever awaits it finds
-// what they held, such as a lock, given back.
+// A coroutine that returns a future starts at once, on its caller's stack. Its result is stored when it
+// returns, but published only after its variables and arguments were destroyed: what they held, such as a
+// lock, is free by the time that the result can be seen.
 template <class T>
 class future_promise_base : public resumed_by {
  public:
@@ -160,10 +161,10 @@ class future_promise<void> : public future_promise_base<void> {
 
 }  // namespace detail
 
-// The future is used up, as by get(). The coroutine goes on in whoever sets the result; one that awaits
-// another, when that one is over, with all its variables and arguments. It may be destroyed while it awaits,
-// and then is not resumed, but only when no other thread may set the result meanwhile: one that has begun to,
-// resumes what is being destroyed.
+// The future is used up, as by get(). The coroutine is resumed by the fiber or thread that sets the result;
+// if it awaits another coroutine, after that one's variables and arguments were destroyed. A coroutine may be
+// destroyed while it awaits, and then is not resumed; but only while no other thread can set the result,
+// since one that has begun to would resume what is being destroyed.
 template <class T>
 auto operator co_await(future<T>&& awaited) {
   return detail::future_awaiter<future<T>>(std::move(awaited));

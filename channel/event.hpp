@@ -1,4 +1,4 @@
-// Something that has happened, or has not yet.
+// A flag that fibers and threads can wait for.
 #pragma once
 
 #include <zsync/channel/queue_wait.hpp>
@@ -13,10 +13,10 @@ template <class F>
 class event_case;
 }
 
-// Manual reset: set() lets everyone through, until reset(). Automatic reset: set() lets one through, the
-// longest waiting or else the next to come; setting it twice before somebody came counts once. Any fiber or
-// thread may call anything. Waiting is a cancellation point. It may be destroyed once every wait has
-// returned, even if the call that ended them has not.
+// With manual reset, set() lets all waiters through, and all later ones until reset(). With automatic reset,
+// set() lets one through, the longest waiting, or else the next to come; setting it twice before anybody has
+// come counts once. Any fiber or thread may call any of its functions. Waiting is a cancellation point. An
+// event may be destroyed once every wait has returned, even if the call that ended them has not.
 class event {
  public:
   enum reset_mode : std::uint8_t { manual_reset, auto_reset };
@@ -29,7 +29,7 @@ class event {
 
   void set() noexcept;
   void reset() noexcept;
-  [[nodiscard]] bool is_set() const noexcept;  // tells, and takes nothing
+  [[nodiscard]] bool is_set() const noexcept;  // does not reset it, whatever the mode
 
   bool try_wait() noexcept;
   void wait() { wait_until(deadline::never()); }

@@ -67,7 +67,7 @@ consteval bool can_follow() {
 template <class Returned, class Value, class Future, class F>
 future<typename unwrapped<Returned>::type> continue_with(Future from, F&& f);
 
-// What a shared future gives to each who asks.
+// What shared_future<T>::get() returns.
 template <class T>
 struct shared_result {
   using type = const T&;
@@ -120,7 +120,7 @@ class future_base {
 
 }  // namespace detail
 
-// Used by one fiber or thread at a time; its promise may be anywhere. co_await works on it: see
+// To be used by one fiber or thread at a time, whichever has the promise. Coroutines may co_await it: see
 // coroutine.hpp.
 template <class T>
 class [[nodiscard]] future : public detail::future_base<T> {
@@ -147,10 +147,10 @@ class [[nodiscard]] future : public detail::future_base<T> {
 
   shared_future<T> share() noexcept { return shared_future<T>(std::move(*this)); }
 
-  // The result of f(value), or of f(future) if it takes that. f runs where the result is set, as part of
-  // setting it, or here and now if it is there already: it should be short, and spawn what is not. An f that
-  // takes a value is skipped by an exception, which goes on to the result. If f returns a future, the result
-  // is that future's. This future is not valid afterwards.
+  // A future of the result of f(value), or of f(future) if f takes that. f runs where the result is set, as
+  // part of setting it, or in this call if the result is there already: it should be short, and spawn what is
+  // not. If this future ends with an exception, an f that takes a value is not called, and the exception is
+  // passed on. If f returns a future, the result is that future's. This future is not valid afterwards.
   template <class F>
   auto then(F&& f) {
     if constexpr (detail::can_follow<std::decay_t<F>, T, future>()) {
@@ -195,8 +195,9 @@ class [[nodiscard]] shared_future : public detail::future_base<T> {
     }
   }
 
-  // As future::then(), but any number of times, and this one stays valid: f gets what get() gives, or the
-  // shared future. So does each of when_all() and when_any() by a then() of its own.
+  // As future::then(), but this future stays valid, and then() may be called any number of times: f gets what
+  // get() returns, or the shared future. To give a shared future to when_all() or when_any(), give them what
+  // its then() returns.
   template <class F>
   auto then(F&& f) const {
     using value = typename detail::shared_result<T>::type;

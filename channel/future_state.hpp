@@ -1,10 +1,11 @@
-// What a promise and its futures share: room for a result, who waits for it, and what is to run then.
+// What a promise and its futures share: room for a result, the queue of those that wait for it, and the
+// continuations to be run when it is there.
 //
 //   open --begin()--> being set --publish()--> ready        each transition happens once
 //     ^---- give_up() ----'                                 give_up(): the result's constructor threw
 //
-// Whoever saw it ready, under the lock, may destroy everything: publish() touches nothing of it after its
-// unlock.
+// A caller that has seen the state ready, under the lock, may destroy it: publish() does not touch it after
+// its unlock.
 #pragma once
 
 #include <zsync/channel/queue_wait.hpp>
@@ -24,7 +25,7 @@ namespace zsync::detail {
 
 class continuation_list;
 
-// A place in a ring: of a list, or of what stands in one.
+// A link of a ring: the head of a list, or one of its elements.
 struct continuation_link {
   continuation_link() noexcept = default;
   continuation_link(const continuation_link&) = delete;
@@ -92,14 +93,15 @@ class future_state_base {
   }
   void set_awaited() noexcept { awaited_ = true; }  // before anybody shares it
 
-  // Throws future_already_retrieved the second time. Orders nothing: only who is first counts.
+  // Throws future_already_retrieved the second time. Relaxed, for it orders nothing else: only which call
+  // comes first matters.
   void retrieve() {
     if (retrieved_.exchange(true, std::memory_order_relaxed))
       throw_error(std::future_errc::future_already_retrieved);
   }
 
-  // True: the caller is the one who sets the result. Acquires what give_up() releases: the room for a result,
-  // which another has tried in vain to fill.
+  // True: the caller is to set the result. Acquires what give_up() releases: the room for the result, which
+  // another caller has tried to fill in vain.
   [[nodiscard]] bool begin() noexcept { return !begun_.exchange(true, std::memory_order_acquire); }
   void give_up() noexcept { begun_.store(false, std::memory_order_release); }
   void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
@@ -133,7 +135,8 @@ class future_state_base {
   void rethrow_error() const {
     if (error_) std::rethrow_exception(error_);
   }
-  // Whoever asks last takes it along, so that it is not the setter who destroys it, letting go of this state.
+  // For the last caller that asks, which takes the exception along: otherwise the setter might be the one
+  // that destroys it, when it lets go of this state.
   void rethrow_last() {
     if (error_) std::rethrow_exception(std::move(error_));
   }
@@ -196,12 +199,12 @@ class future_state : public future_state_base {
     }
   }
 
-  // It is ready. A reference to the value, or its exception.
+  // It must be ready. Returns a reference to the value, or throws the exception.
   [[nodiscard]] stored& value() {
     rethrow_error();
     return *value_;
   }
-  // The same for who is the only one to ask.
+  // The same for the only caller that will ever ask.
   [[nodiscard]] stored& last_value() {
     rethrow_last();
     return *value_;
@@ -211,7 +214,7 @@ class future_state : public future_state_base {
   std::optional<stored> value_;
 };
 
-// A counted pointer to a state. Whoever holds it as a future drops it as one.
+// A counted pointer to a state. Futures are counted besides: they detach it, and drop it as futures.
 template <class State>
 class state_ref {
  public:

@@ -9,7 +9,7 @@
 
 namespace zsync {
 
-// What becomes of ticks that nobody came for in time.
+// What becomes of ticks that were due while nobody waited for them.
 enum class missed_tick : std::uint8_t {
   burst,  // they follow at once, one after the other, until the schedule is met again: none is lost
   delay,  // they are lost; the next one comes a whole period after the late one, and the rest in its wake

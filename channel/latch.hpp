@@ -9,9 +9,9 @@
 
 namespace zsync {
 
-// Any fiber or thread may count down and wait. Waiting is a cancellation point. It may be destroyed once
-// every wait has returned, even if the call that ended them has not. Counting below zero, and beginning
-// there, ends the program.
+// Any fiber or thread may count down and wait. Waiting is a cancellation point. A latch may be destroyed once
+// every wait has returned, even if the call that ended them has not. Counting below zero, or starting below
+// it, ends the program.
 class latch {
  public:
   constexpr explicit latch(std::ptrdiff_t expected) noexcept : left_(expected) {
@@ -26,7 +26,7 @@ class latch {
   void count_down(std::ptrdiff_t by = 1) noexcept;
   [[nodiscard]] bool try_wait() const noexcept;
   void wait() const { wait_until(deadline::never()); }
-  void arrive_and_wait(std::ptrdiff_t by = 1);  // who is cancelled meanwhile has arrived nevertheless
+  void arrive_and_wait(std::ptrdiff_t by = 1);  // a caller that is cancelled has arrived all the same
 
   // False: the time has passed.
   bool wait_until(deadline until) const;
@@ -36,7 +36,7 @@ class latch {
   }
 
  private:
-  // Looked at under the lock only, even for zero: whoever saw it may destroy the latch.
+  // Read under the lock only, even to look for zero: a caller that has seen zero may destroy the latch.
   mutable detail::spinlock lock_;
   std::ptrdiff_t left_;                 // lock_
   mutable detail::wait_queue waiters_;  // lock_

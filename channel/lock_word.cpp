@@ -52,7 +52,7 @@ void lock_word::unlock_slowly(owner_id me) noexcept {
       schedule(*heir->party);
       return;
     }
-    // Those who waited gave up. It becomes free by the last access to it, since whoever has it next may
+    // Those that waited gave up. It becomes free by the last access to it, since whoever has it next may
     // destroy it; unless somebody new has come to wait meanwhile.
     word_.store(me, std::memory_order_relaxed);  // still ours; released below, and met by the next try_lock()
     guard.unlock();

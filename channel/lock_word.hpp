@@ -1,4 +1,4 @@
-// What all exclusive locks are made of: a word that names the owner, and a queue of who waits for it.
+// What all exclusive locks are made of: a word that names the owner, and a queue of those that wait.
 //
 //   0                       free
 //   owner                   held, nobody waits
@@ -7,11 +7,11 @@
 //   free -> owner           try_lock                       one compare-and-swap, no other lock
 //   owner -> free           unlock                         likewise
 //   owner -> contended      lock that has to wait          under queue_lock_
-//   contended -> owner      unlock with waiters: the oldest becomes the owner before it runs; and whoever was
-//                           last in the queue gives up     under queue_lock_
+//   contended -> owner      unlock with waiters: the oldest becomes the owner before it runs; or the last
+//                           waiter of the queue gives up   under queue_lock_
 //
-// A lock passes from hand to hand in the order of arrival, so nobody starves, and whoever is woken has it.
-// The one who unlocks touches nothing after the lock has changed hands, so the new owner may destroy it.
+// A lock is handed over in the order of arrival, so nobody starves, and a waiter that is woken has the lock.
+// unlock() touches nothing after the lock has changed hands, so the new owner may destroy it.
 #pragma once
 
 #include <zsync/channel/owner.hpp>

@@ -5,10 +5,10 @@
 
 namespace zsync {
 
-// Any fiber of any runtime, and any thread, may lock it; only who locked it may unlock it, on whatever
-// worker. First come, first served. lock() waits, and is not a cancellation point; a deadline_scope around it
-// ends the wait with std::system_error(timed_out). Locking it twice, unlocking what one does not hold and
-// destroying it locked end the program.
+// Any fiber of any runtime, and any thread, may lock it; only its owner may unlock it, on whatever worker. It
+// is given to those that wait in the order of their arrival. lock() is not a cancellation point; a
+// deadline_scope around it ends the wait with std::system_error(timed_out). To lock it twice, to unlock it
+// without holding it, and to destroy it while it is locked end the program.
 class mutex {
  public:
   constexpr mutex() noexcept = default;

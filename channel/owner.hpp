@@ -1,4 +1,4 @@
-// Who holds a lock: the calling fiber, or the calling thread if it is not a worker.
+// What identifies the holder of a lock: a fiber, or a thread that is not a worker.
 #pragma once
 
 #include <cstdint>

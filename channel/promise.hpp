@@ -61,7 +61,8 @@ class promise_base {
 
 }  // namespace detail
 
-// Of one result. Any fiber or thread may set it, once; whoever waits is woken, and what then() left is run.
+// A promise of one result, which any fiber or thread may set, once. Setting it wakes all waiters and runs the
+// functions that were given to then().
 template <class T>
 class promise : public detail::promise_base<T> {
  public:
@@ -84,7 +85,7 @@ class promise<void> : public detail::promise_base<void> {
   void swap(promise& other) noexcept { detail::promise_base<void>::swap(other); }
 };
 
-// A future that is ready.
+// A future that is ready from the start.
 template <class T>
 [[nodiscard]] future<std::decay_t<T>> make_ready_future(T&& value) {
   promise<std::decay_t<T>> p;

@@ -12,9 +12,9 @@ namespace zsync::detail {
 
 using spin_guard = std::unique_lock<spinlock>;
 
-// Waits in `queue` until claimed. `guard` holds the queue's lock at the call; at the return, it holds it
-// again unless the wait was notified: then whoever did has served the caller, and the queue may be gone. Who
-// is cancelled already is told so at once, by an exception and without the lock.
+// Waits in `queue` until claimed. `guard` holds the queue's lock at the call; at the return it holds it
+// again, unless the wait was notified: then the caller has been served, and the queue may be gone. Throws at
+// once, with the lock released, if the caller is cancelled already.
 wait_end wait_in(wait_queue& queue, spin_guard& guard, wait_kind why, const void* on, deadline until,
                  std::uint32_t accepts = wait::cancellable, void* slot = nullptr);
 

@@ -7,8 +7,8 @@
 
 namespace zsync::detail {
 
-// Each step receives, once the message before has ended; the end is there when the channel is closed and
-// drained. The receiver's next(message) fills an empty optional.
+// Each step destroys the message before, and receives the next; the end is reached when the channel is closed
+// and drained. The receiver's next(message) fills an empty optional.
 template <class Receiver, class T>
 class receive_iterator {
  public:

@@ -14,9 +14,10 @@
 namespace zsync {
 
 // Copies are further receivers of the same channel: each message goes to one of them, the longest waiting
-// first. The channel closes when the last of them is gone, and what it still held is destroyed. Threads,
-// waiting and constness as with a sender, and what T's moves and ends must not do: a receive into a variable
-// is one of these moves, if assigning a T may throw. A call that does not succeed takes no message.
+// first. The channel closes when the last of them is gone, and the messages that it still held are destroyed.
+// What is said of senders about threads, waiting, constness and T's operations holds for receivers as well;
+// if assigning a T may throw, a receive into a variable assigns under the spinlock, too. A call that does not
+// succeed takes no message.
 template <class T>
 class receiver {
   static_assert(detail::is_message<T>());
@@ -54,12 +55,13 @@ class receiver {
     return assign(into, [&](detail::receive_slot<T>& box) { return state_->receive(box, at_most); });
   }
 
-  // for (auto& message : receiver): until closed and drained. Each step of an iterator receives.
+  // for (auto& message : receiver) ends when the channel is closed and drained. Each step of an iterator
+  // receives a message.
   using iterator = detail::receive_iterator<const receiver, T>;
   [[nodiscard]] iterator begin() const { return iterator(*this); }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
-  // No more is accepted, and whoever waits at either end is woken. What was sent before can still be
+  // No more messages are accepted, and all waiters at both ends are woken. What was sent before can still be
   // received.
   void close() const noexcept { state_->close(); }
   [[nodiscard]] bool is_closed() const noexcept { return state_->is_closed(); }
@@ -86,9 +88,9 @@ class receiver {
 
   explicit receiver(detail::channel_state<T>* state) noexcept : state_(state) {}
 
-  // An assignment ends what was there before, and that end may wait, as a fiber handle's does, or use this
-  // channel: so it comes after the receipt, without the channel's lock. One that may throw has to be a part
-  // of the receipt, for else it could lose the message.
+  // An assignment destroys the former value, and that may wait, as a fiber handle's destructor does, or use
+  // this channel: so it comes after the receipt, without the channel's lock. An assignment that may throw has
+  // to be part of the receipt, or it could lose the message.
   template <class Receive>
   static channel_status assign(T& into, Receive receive) {
     static_assert(std::is_move_assignable_v<T>,

@@ -47,7 +47,7 @@ class otherwise_case final : public select_case {
   F handler_;
 };
 
-// One that is switched off is what never fires: a time that never comes.
+// A case that is switched off becomes one that never fires: a timer without a deadline.
 template <class Case>
 class conditional_case final : public select_case {
  public:
@@ -69,12 +69,12 @@ class conditional_case final : public select_case {
 
 }  // namespace detail
 
-// Waits until one of the cases can go on, does it, calls its handler and returns its index. Of several that
-// could, it is the first from a random one on, in order and around: so none starves, though one behind others
-// that cannot go on has their chances as well. A case on a closed channel can always go on. The same channel
-// may stand in several cases, in both directions too; a select never meets itself. Cases refer to their
-// channels, futures and sockets: make them in the call. Waiting is a cancellation point, and ends with
-// std::system_error(timed_out) when a deadline_scope does.
+// Waits until one of the cases can go on, performs it, calls its handler and returns its index. The cases are
+// tried in order, around from a random one, and the first that can go on is taken: so none starves, although
+// a case that follows others that are not ready is taken more often. A case on a closed channel can always go
+// on. The same channel may stand in several cases, also in both directions; a select never meets itself.
+// Cases refer to their channels, futures and sockets: make them in the call. Waiting is a cancellation point,
+// and ends with std::system_error(timed_out) when a deadline_scope does.
 template <class... Cases>
 std::size_t select(Cases&&... cases) {
   static_assert(sizeof...(Cases) > 0 && sizeof...(Cases) < 65536, "a select needs something to wait for");
@@ -84,7 +84,7 @@ std::size_t select(Cases&&... cases) {
   return fired;
 }
 
-// Fires when the time is over and nothing else has.
+// Fires when that much time has passed and no other case has fired.
 template <class Rep, class Period, class F>
 [[nodiscard]] auto after(std::chrono::duration<Rep, Period> wait, F handler) {
   return detail::after_case<F>(deadline::after(wait), std::move(handler));
@@ -96,17 +96,17 @@ template <class F>
   return detail::after_case<F>(when, std::move(handler));
 }
 
-// That case if `on`, and nothing that ever fires if not: for a channel that has closed, say, whose case would
-// always go on. Make it, like the case, in the call of select().
+// The given case if `on`, and otherwise one that never fires: for a channel that is closed, say, whose case
+// could always go on. Make it, like the case, in the call of select().
 template <class Case>
 [[nodiscard]] auto only_if(bool on, Case&& inner) {
   static_assert(!std::is_lvalue_reference_v<Case>, "make the case in the call of select()");
   return detail::conditional_case<Case>(on, inner);
 }
 
-// Fires at once if nothing else can go on, so beside it after() never does. A loop around it does not wait:
-// it has others run once in a while, so hold no std::mutex there either; it is not cancelled, and keeps a
-// processor busy.
+// Fires at once if no other case can go on, so an after() beside it never fires. A loop around such a select
+// never waits: it keeps a processor busy, and is not ended by a cancellation. Every now and then it lets
+// other fibers run, so do not hold a std::mutex there.
 template <class F>
 [[nodiscard]] auto otherwise(F handler) {
   return detail::otherwise_case<F>(std::move(handler));

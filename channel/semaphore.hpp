@@ -12,7 +12,7 @@ namespace zsync {
 
 namespace detail {
 
-// A permit that is released goes to the longest waiting, if anybody waits, before it can be had by others.
+// A permit that is released goes to the longest waiting caller, if any, before others can take it.
 class semaphore_state {
  public:
   constexpr explicit semaphore_state(std::ptrdiff_t available) noexcept : available_(available) {}
@@ -32,8 +32,8 @@ class semaphore_state {
 
 }  // namespace detail
 
-// Any fiber or thread may release, whoever acquired. Acquiring is a cancellation point, and takes no permit
-// if it ends by an exception or out of time.
+// Any fiber or thread may release a permit, whichever has acquired it. Acquiring is a cancellation point, and
+// takes no permit if it ends by an exception or runs out of time.
 template <std::ptrdiff_t LeastMaxValue = std::numeric_limits<std::ptrdiff_t>::max()>
 class counting_semaphore {
   static_assert(LeastMaxValue >= 0);
@@ -64,9 +64,9 @@ class counting_semaphore {
 
 using binary_semaphore = counting_semaphore<1>;
 
-// Acquires a permit, and releases it when it goes, as std::lock_guard does with a lock. The constructor waits
-// for one, and throws what acquire() throws: `cancelled`, or the end of a deadline scope; then there is no
-// permit to be released. For one fiber or thread; many of them may hold one of the same semaphore.
+// Acquires a permit and releases it at the end of its scope, as std::lock_guard does with a lock. The
+// constructor waits for one, and throws what acquire() throws: `cancelled`, or the end of a deadline scope.
+// No permit is held then. Each fiber or thread makes its own.
 template <class Semaphore>
 class permit {
  public:

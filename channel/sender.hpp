@@ -16,11 +16,12 @@ namespace zsync {
 // Waiting is a cancellation point: it throws `cancelled`, and std::system_error(timed_out) when a
 // deadline_scope ends it. In both cases the message is untouched, as it is whenever a call does not succeed.
 //
-// A message goes from one end to the other under the channel's spinlock: what moves a T (a copy, where it has
-// no move) may throw, but neither it nor the end of a T that was moved from may use this channel or wait for
-// anything, be it a zsync::mutex or a yield. So a T that can only be copied ends under the lock with all that
-// it holds. Free to do either are the copy that send() makes of a const T&, and the ends of messages that
-// were received, or that the channel held when its last receiver went.
+// A message is moved from one end to the other under the channel's spinlock. T's move constructor (the copy
+// constructor, if it has no other) may throw; but neither it nor the destructor of a T that was moved from
+// may use this channel or wait for anything, be it a zsync::mutex or a yield. Mind that a T that can only be
+// copied is destroyed under the lock with all that it holds. Two things may use the channel, and wait: the
+// copy that send() makes of a const T&, and the destructors of messages that were received, or that the
+// channel held when its last receiver went.
 template <class T>
 class sender {
   static_assert(detail::is_message<T>());
@@ -68,7 +69,8 @@ class sender {
     return state_->send(copy, at_most);
   }
 
-  // Whoever waits at either end is woken. What was sent before can still be received.
+  // No more messages are accepted, and all waiters at both ends are woken. What was sent before can still be
+  // received.
   void close() const noexcept { state_->close(); }
   [[nodiscard]] bool is_closed() const noexcept { return state_->is_closed(); }
 

@@ -1,8 +1,8 @@
 // What shared_mutex and shared_timed_mutex are made of.
 //
-// One queue for both kinds, first come, first served: a reader that comes after a waiting writer waits behind
-// it, so writers do not starve; a writer that leaves lets in the whole run of readers at the head, so neither
-// do they. A lock passes to the head of the queue before that runs.
+// One queue for readers and writers, first come, first served. A reader that comes after a waiting writer
+// waits behind it, so writers do not starve; a writer that leaves lets in all readers at the head of the
+// queue, so readers do not starve either. The lock belongs to those that are let in before they run.
 #pragma once
 
 #include <zsync/channel/owner.hpp>
@@ -28,7 +28,7 @@ class shared_lock_state {
   void unlock() noexcept;
   void unlock_shared() noexcept;
 
-  // Who has it now: a writer, or so many readers.
+  // The present holders: a writer, or so many readers.
   struct holders {
     owner_id writer;
     std::size_t readers;

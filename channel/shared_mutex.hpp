@@ -7,8 +7,9 @@
 
 namespace zsync {
 
-// First come, first served, so neither side starves; hence a fiber that shares it must not ask to share it
-// again while a writer may be waiting. Threads, deadline scopes, cancellation and misuse as with mutex.
+// First come, first served, so neither readers nor writers starve. For that reason a fiber that holds it
+// shared must not lock it shared once more while a writer may be waiting: it would wait for itself. Threads,
+// deadline scopes, cancellation and misuse as with mutex.
 class shared_mutex {
  public:
   constexpr shared_mutex() noexcept = default;

@@ -1,8 +1,8 @@
-// Turns for others. A fiber whose operations never have to wait would keep its worker for itself, and neither
-// timers nor I/O of that worker would come: so once in a while one that has succeeded lets all who are ready
-// run before it returns. What promises never to wait does not, since its caller may hold a std::mutex:
-// try_..., and sends to unbounded channels, broadcasts and watches; nor do locks, semaphores and events. A
-// select does in any case, for it is what loops are made around.
+// Turns for others. A fiber whose operations never have to wait would keep its worker for itself, and hold up
+// the timers and the I/O of that worker. So once in a while an operation that has succeeded lets all ready
+// fibers run before it returns. Operations that promise never to wait do not, since their caller may hold a
+// std::mutex: try_..., and sends to unbounded channels, broadcasts and watches; nor do locks, semaphores and
+// events. A select does in any case, because loops are made around it.
 #pragma once
 
 #include <cstdint>

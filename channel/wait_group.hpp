@@ -9,9 +9,9 @@
 
 namespace zsync {
 
-// Any fiber or thread may add, finish and wait, and it can be used again once it has come back to zero.
-// Waiting is a cancellation point. It may be destroyed once every wait has returned, even if the call that
-// ended them has not. Below zero ends the program.
+// Any fiber or thread may add, finish and wait; after the count has come back to zero, it can be used again.
+// Waiting is a cancellation point. A wait group may be destroyed once every wait has returned, even if the
+// call that ended them has not. A count below zero ends the program.
 class wait_group {
  public:
   constexpr explicit wait_group(std::ptrdiff_t pending = 0) noexcept : pending_(pending) {

@@ -1,4 +1,4 @@
-// A value that some change and others watch: who looks sees the newest, not each.
+// A value that some fibers set and others watch: a watcher sees the newest value, not necessarily each.
 #pragma once
 
 #include <zsync/channel/broadcast_state.hpp>
@@ -23,7 +23,8 @@ class watch_sender {
  public:
   using value_type = T;
 
-  // Sets the value. False: closed, and the message is untouched or was moved back, as a broadcast's is.
+  // Sets the value; never waits. False: closed, and `value` is untouched or was moved back, as a broadcast's
+  // message is.
   bool send(T&& value) const { return state_->send(std::move(value)); }
   bool send(const T& value) const { return !is_closed() && state_->send(T(value)); }
 
@@ -56,9 +57,9 @@ class watch_sender {
   detail::broadcast_writer<T> state_;
 };
 
-// Used by one fiber or thread at a time; a copy is a further receiver, that has seen the same. The channel
-// closes when the last is gone. Waiting is a cancellation point and obeys deadline scopes; no value counts as
-// seen then.
+// To be used by one fiber or thread at a time. A copy is a further receiver, which has seen the same values.
+// The channel closes when the last receiver is gone. Waiting is a cancellation point and obeys deadline
+// scopes; a wait that ends in either way has seen no value.
 template <class T>
 class watch_receiver {
   static_assert(detail::is_message<T>());
@@ -66,8 +67,8 @@ class watch_receiver {
  public:
   using value_type = T;
 
-  // Waits for a value that this receiver has not seen; the one that is there at first counts as such.
-  // nullopt: closed, and the last value seen.
+  // Waits for a value that this receiver has not seen; a new receiver has not seen the one that is there.
+  // nullopt: closed, and the last value was seen.
   [[nodiscard]] std::optional<T> recv() { return reader_.receive(); }
   // success, empty or closed.
   [[nodiscard]] channel_status try_recv(T& into) { return reader_.try_receive(into); }
@@ -78,12 +79,14 @@ class watch_receiver {
     return reader_.receive(into, at_most);
   }
 
-  // for (auto& value : receiver): the newest at each step, until closed and seen.
+  // for (auto& value : receiver) sees the newest value at each step, until the watch is closed and the last
+  // value was seen.
   using iterator = detail::receive_iterator<watch_receiver, T>;
   [[nodiscard]] iterator begin() { return iterator(*this); }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
-  // The newest value, seen or not; it is seen afterwards. Does not wait, and works after the close too.
+  // The newest value, seen before or not; it counts as seen afterwards. Does not wait, and works after the
+  // close too.
   [[nodiscard]] T get() { return reader_.newest(); }
 
   // Is there a value that it has not seen?
@@ -91,7 +94,7 @@ class watch_receiver {
   void close() const noexcept { reader_.state().close(); }
   [[nodiscard]] bool is_closed() const noexcept { return reader_.state().is_closed(); }
 
-  // As of other receivers: 1 while there is a value that it has not seen.
+  // As with other receivers: 1 while there is a value that it has not seen, else 0.
   [[nodiscard]] std::size_t size() const noexcept { return reader_.size(); }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   [[nodiscard]] std::size_t capacity() const noexcept { return reader_.state().capacity(); }

@@ -18,11 +18,11 @@ namespace zsync {
 
 namespace detail {
 
-// As an element of a tuple: what void has none of.
+// T as an element of a tuple, in which void cannot stand.
 template <class T>
 using result_element = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
-// As what an optional, a variant or a vector holds: a reference is none of that either.
+// T as an element of an optional, a variant or a vector, in which references cannot stand either.
 template <class T>
 using held_element =
     std::conditional_t<std::is_reference_v<T>, std::reference_wrapper<std::remove_reference_t<T>>,
@@ -38,7 +38,7 @@ result_element<T> take_result(future<T>& from) {
   }
 }
 
-// Collects results until none is missing, or one has failed; whoever comes first of those sets the result.
+// Collects results until none is missing, or one has failed; whichever comes first sets the result.
 template <class Results>
 class all_results {
  public:
@@ -75,7 +75,8 @@ void collect(std::shared_ptr<Collected> into, future<T> from, Put put) {
   });
 }
 
-// All are collected, which counts as an arrival: so none at all are complete too.
+// To be called once all futures were handed to collect(). It counts as an arrival, so that a list of no
+// futures is complete as well.
 template <class Collected>
 void all_collected(Collected& all) {
   continuation_list now;
@@ -85,8 +86,8 @@ void all_collected(Collected& all) {
 
 }  // namespace detail
 
-// The results of all, in order, references as such; std::monostate for void. The first exception ends it,
-// whatever the others do. Of none at all it is ready at once.
+// The results of all futures, in order: references as such, and std::monostate for void. The first exception
+// is the result at once, whatever the others do. With no futures at all it is ready at once.
 template <class... Ts>
 [[nodiscard]] auto when_all(future<Ts>... futures) -> future<std::tuple<detail::result_element<Ts>...>> {
   // Results need not be default-constructible, so they are gathered as optionals and unpacked at the end.
@@ -108,8 +109,8 @@ template <class... Ts>
   });
 }
 
-// Likewise, of any number: a future<std::vector<T>>; for future<T&> one of std::reference_wrapper<T>, and for
-// future<void> a future<void>.
+// Likewise, for any number of futures: a future<std::vector<T>>, of std::reference_wrapper<T> for future<T&>;
+// and a future<void> for future<void>.
 template <class T>
 [[nodiscard]] auto when_all(std::vector<future<T>> futures) {
   using gathered = std::vector<std::optional<detail::held_element<T>>>;

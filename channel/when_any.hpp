@@ -12,7 +12,7 @@
 
 namespace zsync {
 
-// Which was first, by its place among the arguments, and its result; std::monostate for void.
+// The place of the first future among the arguments, and its result; std::monostate for void.
 template <class T>
 struct when_any_result {
   std::size_t index;
@@ -28,7 +28,7 @@ struct any_of {
                                    std::variant<held_element<First>, held_element<Rest>...>>;
 };
 
-// The first to come sets the result; the others end unheard.
+// The first to become ready sets the result; the others are dropped.
 template <class Result, class T, class Make>
 void compete(const state_ref<future_state<Result>>& to, future<T> from, Make make) {
   future_state_base& state = future_access::state(from);
