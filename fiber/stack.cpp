@@ -26,6 +26,7 @@ constexpr std::size_t shallow = 16 * 1024;
 
 // So many free stacks may hold deep pages, because they are likely to be used again at once.
 constexpr std::size_t untrimmed_max = 64;
+constexpr std::size_t window_min = 256;  // releases
 
 // So many free stacks of a size stay warm, however long nobody needs them.
 constexpr std::size_t warm_max = 64;
@@ -124,6 +125,9 @@ struct stack_pool::size_class {
   std::size_t trimmed = 0;         // of the free ones, from the oldest on, hold no deep pages
   std::size_t emptied = 0;         // of the free ones, from the oldest on, hold nothing at all
   std::size_t unused = 0;          // so many were free at all times of this period: the oldest
+  std::size_t spare = 0;           // so many were free throughout the present window of releases: the oldest
+  std::size_t to_trim = 0;         // so many were throughout the last one
+  std::size_t releases = 0;        // in the present one
   std::vector<stack> free;         // capacity for every carved stack, so that release() cannot fail
 };
 
@@ -150,6 +154,8 @@ stack stack_pool::allocate(std::size_t size) noexcept try {
     sizes.emptied = std::min(sizes.emptied, left);
     sizes.trimmed = std::min(sizes.trimmed, left);
     sizes.unused = std::min(sizes.unused, left);
+    sizes.spare = std::min(sizes.spare, left);
+    sizes.to_trim = std::min(sizes.to_trim, left);
     return reused;
   }
   if ((sizes.slabs.empty() || sizes.carved_of_last == sizes.slabs.back().count) && !grow(sizes)) {
@@ -180,8 +186,19 @@ void stack_pool::release(const stack& memory) noexcept {
   size_class& sizes = class_of(static_cast<std::size_t>(end - memory.bottom));
   sizes.free.push_back(memory);
   change(holding_, 1);
-  if (sizes.free.size() - sizes.trimmed > untrimmed_max) trim(sizes.free[sizes.trimmed++]);
+  note_release(sizes);
+  if (sizes.trimmed < sizes.to_trim) trim(sizes.free[sizes.trimmed++]);
   exhausted_.store(false, std::memory_order_relaxed);
+}
+
+// What fibers that come and go in waves use again and again is not worth a look at each time: a stack is
+// trimmed when it has been free while as many were released as there are.
+void stack_pool::note_release(size_class& sizes) noexcept {
+  const std::size_t carved = (sizes.slabs.size() - 1) * sizes.slabs.front().count + sizes.carved_of_last;
+  if (++sizes.releases < std::max(window_min, carved)) return;
+  sizes.releases = 0;
+  sizes.to_trim = std::min(sizes.spare, sizes.free.size() - std::min(sizes.free.size(), untrimmed_max));
+  sizes.spare = sizes.free.size();
 }
 
 void stack_pool::begin_period() noexcept {

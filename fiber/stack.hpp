@@ -87,6 +87,7 @@ class stack_pool {
 
   size_class& class_of(std::size_t size);
   bool grow(size_class& sizes);
+  static void note_release(size_class& sizes) noexcept;
   bool recovers(std::size_t size) noexcept;
   bool guard(std::byte* at) noexcept;
 

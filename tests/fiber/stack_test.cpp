@@ -94,6 +94,11 @@ TEST_CASE("stacks of a size do not overlap, and differ in where they start withi
   }
 }
 
+// A window is of 256 releases; a stack that was free throughout one is trimmed in the next, one at each release.
+void pass_releases(stack_pool& pool, int n) {
+  for (int i = 0; i < n; ++i) pool.release(pool.allocate(size));
+}
+
 // The pool counts how many of its free stacks it has trimmed already. Once that count was of stacks that had
 // left the list since, and a release then trimmed whichever stood there before: one that was in use.
 TEST_CASE("stacks in use keep what they hold, whatever is trimmed among the free ones", "[stack]") {
@@ -101,8 +106,9 @@ TEST_CASE("stacks in use keep what they hold, whatever is trimmed among the free
   std::vector<stack> all = allocate(pool, 150);
   for (const stack& one : all) {
     fill(one, 1);
-    pool.release(one);  // from the 65th on the oldest are trimmed
+    pool.release(one);
   }
+  pass_releases(pool, 2 * 256 - 150 + 20);  // some of them are trimmed, and others are to be
   all = allocate(pool, 150);
   REQUIRE(pool.carved() == 150);
   for (const stack& one : all) fill(one, 2);
@@ -117,7 +123,7 @@ TEST_CASE("stacks in use keep what they hold, whatever is trimmed among the free
   for (const stack& one : all) CHECK(holds(one, 2));
 }
 
-TEST_CASE("what was used deeply goes back to the kernel once many others have been freed after it",
+TEST_CASE("what was used deeply goes back to the kernel once it has been free for many releases of others",
           "[stack]") {
   stack_pool pool;
   const std::vector<stack> all = allocate(pool, 100);
@@ -126,10 +132,23 @@ TEST_CASE("what was used deeply goes back to the kernel once many others have be
     REQUIRE(touched_bytes(one) == size);
     pool.release(one);
   }
+  pass_releases(pool, 1000);
   const auto deep =
       std::ranges::count_if(all, [](const stack& one) { return touched_bytes(one) > size / 2; });
   CHECK(deep == 64);
   for (const stack& one : all) CHECK(touched_bytes(one) > 0);  // the first pages stay
+}
+
+TEST_CASE("stacks that waves of fibers use again and again are left as they are", "[stack]") {
+  stack_pool pool;
+  for (int wave = 0; wave < 20; ++wave) {
+    const std::vector<stack> all = allocate(pool, 200);
+    for (const stack& one : all) {
+      if (wave != 0) CHECK(touched_bytes(one) == size);
+      fill(one, 1);
+    }
+    for (const stack& one : all) pool.release(one);
+  }
 }
 
 TEST_CASE("stacks that nobody needs for a while give all their memory back, but for a few", "[stack]") {
