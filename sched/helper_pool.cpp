@@ -21,7 +21,7 @@ helper_pool::~helper_pool() {
 }
 
 void helper_pool::submit(helper_job& job) {
-  const std::lock_guard hold(mutex_);
+  std::unique_lock hold(mutex_);
   const std::size_t unbounded = unbounded_ + (job.unbounded ? 1 : 0);
   if (unbounded > unbounded_max)
     throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
@@ -39,6 +39,7 @@ void helper_pool::submit(helper_job& job) {
   job.next = nullptr;
   (head_ == nullptr ? head_ : tail_->next) = &job;
   tail_ = &job;
+  hold.unlock();  // or who is notified waits for us; the caller waits for its job, so the pool stays
   work_.notify_one();
 }
 
