@@ -136,7 +136,7 @@ void delayed_calls::mail(delayed_call& call) noexcept {
   call.retain();
   call.next_in_mail_ = mail_;
   mail_ = &call;
-  home_->request_sweep();
+  home_->request_attention();
 }
 
 void delayed_calls::close() noexcept {

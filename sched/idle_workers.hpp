@@ -7,18 +7,18 @@
 //   - for a single thing, on one who naps. It is what its giver runs next, usually, and waking a thread
 //     costs more than that. So most of them are never announced.
 //
-// A worker that runs out of work naps for a while before it sleeps, unless all others sleep:
-//
-//   busy --fall_asleep()--> idle --begin_nap()--> napping --end_nap()--> idle --rise()--> busy
+// A worker that runs out of work naps before it sleeps: it waits in the kernel, as in its sleep, but only for
+// a while, and looks again then. The last one to fall asleep does not, for nobody is left to give anything.
 //
 // Nothing is lost, for
 //
-//   - whoever ends a search or a nap looks afterwards at all that there is to take, and has a fence between
-//     the two; so has who relies on it, between the push and the look at it;
-//   - a giver that finds nobody idle pays no fence. What it has pushed by then is to be seen by everybody
-//     when the nap of one who was falling asleep is over, and who naps looks once more;
-//   - who sleeps without a nap saw all others asleep, and each of them has a fence between its rise and
-//     what it runs: it ends a search.
+//   - whoever ends a search or a nap looks afterwards at all that there is to take, with a fence between the
+//     two; so has who relies on it, between the push and the look at it. One sees the other;
+//   - a giver that finds nobody asleep pays no fence. Whoever was falling asleep just then naps, and the
+//   store
+//     that it may not have seen is seen by all after that time: by any hardware, though not by the standard;
+//   - who sleeps without a nap was counted after all others. Each of them counts itself as awake before it
+//     goes on, and so sees that one asleep when it gives.
 #pragma once
 
 #include <zsync/fiber/atomic.hpp>
@@ -30,41 +30,74 @@ namespace zsync::detail {
 
 class idle_workers {
  public:
-  // ---- a worker, about itself ----
+  // All sleep at first. A single one has nobody to rely on, and nothing is counted.
+  explicit idle_workers(unsigned workers) noexcept : workers_(workers), asleep_(workers == 1 ? 0 : workers) {}
 
-  void fall_asleep() noexcept {
-    asleep_.fetch_add(1, std::memory_order_relaxed);
-    full_fence();  // before it looks whether all others sleep
-  }
-  void begin_nap() noexcept { napping_.fetch_add(1, std::memory_order_relaxed); }
-  void end_nap() noexcept {
-    napping_.fetch_sub(1, std::memory_order_relaxed);
-    full_fence();
-  }
-  void rise() noexcept { asleep_.fetch_sub(1, std::memory_order_relaxed); }
-
-  // ---- any thread ----
-
-  // Roughly whether anybody is idle.
+  // Roughly whether anybody sleeps: else nothing need be offered.
   [[nodiscard]] bool any() const noexcept { return asleep_.load(std::memory_order_relaxed) != 0; }
 
-  // The caller has pushed something, a `single` thing if there is no other beside it. True: the caller wakes
-  // one to search for it, or ends the search if none sleeps.
-  [[nodiscard]] bool begin_search(bool single) noexcept {
-    full_fence();
-    if (single && napping_.load(std::memory_order_relaxed) != 0) return false;
-    return searching_.load(std::memory_order_relaxed) == 0 &&
-           searching_.exchange(1, std::memory_order_relaxed) == 0;
+  // Any thread; it has pushed something, `single` if there is nothing beside it. `wake()` wakes one who
+  // sleeps, or returns false if nobody does.
+  template <class Wake>
+  void offer(bool single, const Wake& wake) noexcept {
+    if (!any() || !begin_search(single) || wake()) return;
+    end_search();  // whoever falls asleep from now on looks first, also for those who relied on this search
   }
-  // Anybody's search. The caller looks after it, unless it has found nobody asleep: then whoever falls asleep
-  // does.
-  void end_search() noexcept {
-    searching_.store(0, std::memory_order_relaxed);
-    full_fence();
+
+  // A worker has something to do, after it has slept or looked for it. What others relied on it to find is
+  // for somebody else, if `sees()` that there is anything.
+  template <class Sees, class Wake>
+  void found(const Sees& sees, const Wake& wake) noexcept {
+    if (workers_ == 1) return;
+    end_search();
+    if (sees()) offer(false, wake);
+  }
+
+  // A worker sleeps; it has said so (sleep_state.hpp). `sees()`: there is work for it. `nap()` waits for a
+  // while, and returns true if something ended it; `wait(work)` waits for ever, or only polls. True: it has
+  // waited.
+  template <class Sees, class Nap, class Wait>
+  bool sleep(const Sees& sees, const Nap& nap, const Wait& wait) noexcept {
+    const bool last = fall_asleep();
+    if (!last) napping_.fetch_add(1, std::memory_order_relaxed);
+    if (workers_ != 1) end_search();
+    bool work = sees();
+    bool napped = false;
+    if (!last) {
+      napped = !work && nap();
+      napping_.fetch_sub(1, std::memory_order_relaxed);
+      full_fence();  // for those who relied on the nap: begin_search()
+      work = work || sees();
+    }
+    if (!napped) wait(work);
+    rise();
+    return napped || !work;
+  }
+
+  // A worker that nobody drives counts as asleep. True: all do.
+  bool fall_asleep() noexcept {
+    return workers_ == 1 || asleep_.fetch_add(1, std::memory_order_relaxed) + 1 == workers_;
+  }
+  void rise() noexcept {
+    if (workers_ != 1) asleep_.fetch_sub(1, std::memory_order_relaxed);
   }
 
  private:
-  atomic<std::uint32_t> asleep_{0};
+  bool begin_search(bool single) noexcept {
+    full_fence();  // after the push
+    if (single && napping_.load(std::memory_order_relaxed) != 0) return false;
+    // Acquires that whoever ended a search before was about to sleep.
+    return searching_.load(std::memory_order_relaxed) == 0 &&
+           searching_.exchange(1, std::memory_order_acquire) == 0;
+  }
+  // Anybody's.
+  void end_search() noexcept {
+    searching_.store(0, std::memory_order_release);
+    full_fence();  // before the look
+  }
+
+  const std::uint32_t workers_;
+  atomic<std::uint32_t> asleep_;
   atomic<std::uint32_t> napping_{0};
   atomic<std::uint32_t> searching_{0};  // 0 or 1
 };

@@ -94,7 +94,7 @@ void worker::list_each(worker_listing& into) {
 }
 
 void worker::answer() noexcept {
-  sweep_.exchange(false, std::memory_order_acq_rel);
+  attention_.exchange(false, std::memory_order_acq_rel);
   check_not_forked();
   if (owner_.stopping()) {
     cancel_all();
@@ -105,14 +105,14 @@ void worker::answer() noexcept {
 }
 
 void worker::look_soon() noexcept {
-  sweep_.store(true, std::memory_order_relaxed);
+  attention_.store(true, std::memory_order_relaxed);
   picks_left_ = 1;
   ids_end_ = ids_;
 }
 
 // `question_` hands the listing to the worker (release in ask(), acquire here) or back to who asked
-// (withdraw()); its `done` hands the answer over. The first look only spares the exchange: request_sweep()
-// orders it.
+// (withdraw()); its `done` hands the answer over. The first look only spares the exchange:
+// request_attention() orders it.
 void worker::answer_listing() noexcept {
   if (question_.load(std::memory_order_relaxed) == nullptr) return;
   if (worker_listing* const question = question_.exchange(nullptr, std::memory_order_acq_rel))
@@ -122,7 +122,7 @@ void worker::answer_listing() noexcept {
 bool worker::ask(worker_listing& question) noexcept {
   worker_listing* nobody = nullptr;
   if (!question_.compare_exchange_strong(nobody, &question, std::memory_order_acq_rel)) return false;
-  request_sweep();
+  request_attention();
   return true;
 }
 

@@ -14,7 +14,9 @@ enum class io_backend { automatic, io_uring, epoll, kqueue };
 // work_stealing: idle workers take started fibers as well; for code that holds no thread-local across a wait.
 // Unstarted fibers are taken by whichever worker is free first under both. Those that one fiber spawns and
 // then waits usually all begin on its own worker, and with `pinned` stay there: where they are to share
-// several processors, use work_stealing, or spawn_options::in_turn.
+// several processors, use work_stealing, or spawn_options::in_turn. A fiber that is woken by one on the same
+// worker, and alone with it, is offered to others only when its waker next waits or yields, for usually the
+// two wake each other in turn: where a fiber goes on to compute after a wake, it should yield() first.
 enum class scheduling { pinned, work_stealing };
 
 struct runtime_options {
@@ -26,7 +28,9 @@ struct runtime_options {
 
   // How long an idle worker may look for work before it sleeps in the kernel. Waking a sleeping thread takes
   // some 40 microseconds, a spinning one less than one. It spins only while wakes from other threads have
-  // lately come within that time, so an idle runtime sleeps. Zero where CPU time matters more.
+  // lately come within that time, so an idle runtime sleeps, and after spinning in vain ever more rarely.
+  // Meanwhile the worker looks neither at the kernel nor at its timers that are due later than that. Zero
+  // where CPU time matters more.
   std::chrono::nanoseconds spin_max = std::chrono::microseconds{50};
 
   // How long the destructor waits for fibers that do not end although they are cancelled. Then it writes a

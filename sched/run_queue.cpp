@@ -57,7 +57,7 @@ fiber_control* stealing_deque::pop_some() noexcept {
   return last;
 }
 
-fiber_control* stealing_deque::take_oldest() noexcept {
+fiber_control* stealing_deque::take_some() noexcept {
   std::int64_t top = top_.load(std::memory_order_seq_cst);
   const std::int64_t bottom = bottom_.load(std::memory_order_seq_cst);
   if (top >= bottom) return nullptr;

@@ -110,7 +110,7 @@ class stealing_deque {
   [[nodiscard]] bool youngest_is(const fiber_control& f) const noexcept;
 
   // Any thread. nullptr: empty, or somebody else was quicker.
-  fiber_control* take_oldest() noexcept;
+  fiber_control* take_oldest() noexcept { return empty() ? nullptr : take_some(); }
 
   // Any thread; a moment's truth.
   [[nodiscard]] std::size_t size() const noexcept {
@@ -127,6 +127,7 @@ class stealing_deque {
   struct array;
 
   fiber_control* pop_some() noexcept;
+  fiber_control* take_some() noexcept;
   array* grow(array& old, std::int64_t top, std::int64_t bottom);
 
   alignas(64) atomic<std::int64_t> top_{0};

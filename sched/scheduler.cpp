@@ -178,6 +178,7 @@ void scheduler::inject(fiber_control& newborn) noexcept {
     injected_.push_back(newborn);
     injected_count_.fetch_add(1, std::memory_order_seq_cst);
   }
+  // Also one that no thread drives, whose host waits for it to become readable.
   for (const auto& w : workers_) {
     if (w->wake_if_asleep()) break;
   }
@@ -206,7 +207,7 @@ std::uint64_t scheduler::alive() const noexcept {
 
 void scheduler::stop() noexcept {
   stopping_.store(true, std::memory_order_seq_cst);
-  for (const auto& w : workers_) w->request_sweep();
+  for (const auto& w : workers_) w->request_attention();
 }
 
 // Of the last end and the wait for it, one sees the other. A worker counts the end of a fiber, or of a
@@ -254,19 +255,20 @@ void scheduler::note_end() noexcept {
   }
 }
 
-void scheduler::wake_searcher() noexcept {
-  for (const auto& w : workers_) {
-    if (w->driven() && w->asleep() && w->wake_if_asleep()) return;
+// One that no thread drives would not search. Begins behind the caller, so that not all are woken from the
+// first on.
+bool scheduler::wake_one(const worker* but) noexcept {
+  const unsigned first = but == nullptr ? 0 : but->index() + 1;
+  for (unsigned i = 0; i < size(); ++i) {
+    worker& w = at((first + i) % size());
+    if (&w != but && w.driven() && w.asleep() && w.wake_if_asleep()) return true;
   }
-  idlers_.end_search();  // whoever falls asleep from now on looks first, also for those who relied on this
+  return false;
 }
 
-bool scheduler::has_surplus() const noexcept {
-  return std::any_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->surplus() != 0; });
-}
-
-bool scheduler::all_asleep() const noexcept {
-  return std::all_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->asleep(); });
+bool scheduler::has_work_for_others() const noexcept {
+  return has_injected() ||
+         std::any_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->surplus() != 0; });
 }
 
 runtime_stats scheduler::stats() const {

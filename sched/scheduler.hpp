@@ -75,14 +75,12 @@ class scheduler {
   }
 
   [[nodiscard]] idle_workers& idlers() noexcept { return idlers_; }
-  // Wakes a worker to take what others can give away, unless one searches already.
-  void wake_to_search() noexcept {
-    if (idlers_.begin_search(false)) wake_searcher();
+  // There is something that any worker may take, `single` if there is nothing beside it where it is.
+  void announce(bool single, const worker* by) noexcept {
+    idlers_.offer(single, [this, by] { return wake_one(by); });
   }
-  void wake_searcher() noexcept;  // the search has begun
-  // Moments' truths: somebody has something to give away; no worker is awake.
-  [[nodiscard]] bool has_surplus() const noexcept;
-  [[nodiscard]] bool all_asleep() const noexcept;
+  bool wake_one(const worker* but) noexcept;                // false: nobody else sleeps
+  [[nodiscard]] bool has_work_for_others() const noexcept;  // a moment's truth
 
   // A worker goes on after a sleep, or is driven from now on.
   void note_awake() noexcept {
@@ -128,7 +126,7 @@ class scheduler {
   ready_queue injected_;                        // injection_lock_
   std::atomic<std::size_t> injected_count_{0};  // changed under the lock
   std::atomic<std::uint32_t> injecting_{0};     // threads within inject()
-  idle_workers idlers_;
+  idle_workers idlers_{options_.workers};
   std::atomic<bool> stopping_{false};
   spinlock quiet_lock_;
   bool closing_ = false;  // quiet_lock_

@@ -48,7 +48,7 @@ void sentinel::rouse() noexcept {
   something_.notify_one();
 }
 
-bool sentinel::all_asleep() const noexcept {
+bool sentinel::none_busy() const noexcept {
   for (unsigned i = 0; i < of_.size(); ++i) {
     if (busy(of_.at(i))) return false;
   }
@@ -62,7 +62,7 @@ void sentinel::watch() noexcept {
   for (std::unique_lock hold(mutex_); !ending_;) {
     dozing_.store(true, std::memory_order_seq_cst);
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (all_asleep()) {
+    if (none_busy()) {
       something_.wait(hold, [this] { return ending_ || !dozing_.load(std::memory_order_relaxed); });
     }
     dozing_.store(false, std::memory_order_relaxed);
@@ -81,7 +81,7 @@ void sentinel::look(worker& w, sight& last) noexcept {
     return;
   }
   if (now - last.since < threshold_) return;
-  if (w.surplus() != 0) of_.wake_to_search();
+  if (of_.has_work_for_others()) of_.announce(false, nullptr);
   if (!std::exchange(last.reported, true)) report(w, beat, now - last.since);
 }
 

@@ -44,7 +44,7 @@ class sentinel {
 
   void watch() noexcept;
   void rouse() noexcept;
-  [[nodiscard]] bool all_asleep() const noexcept;
+  [[nodiscard]] bool none_busy() const noexcept;
   void look(worker& w, sight& last) noexcept;
   void report(worker& w, std::uint64_t beat, steady::duration held) const noexcept;
 

@@ -106,13 +106,15 @@ void worker::enter() {
   signals_.enter();
   checker::begin_thread(root_.checked, nobody_);
   sleep_.rise();
-  owner_.idlers().end_search();
+  owner_.idlers().rise();
+  end_search();
   owner_.note_awake();
   now_ = clock::now();
 }
 
 void worker::leave() noexcept {
   sleep_.fall_asleep();
+  owner_.idlers().fall_asleep();
   // What came before that found us awake and woke nobody: leave the poller readable for it.
   if (!idle()) wake_if_asleep();
   signals_.leave();
@@ -143,7 +145,7 @@ std::size_t worker::run_round() noexcept {
 void worker::prepare_round() noexcept {
   poll_kernel();
   empty_inbox();
-  if (sweep_.load(std::memory_order_relaxed)) answer();
+  if (attention_.load(std::memory_order_relaxed)) answer();
   while (fiber_control* const f = newborns_.take_oldest()) ready_.push_back(*f);
   while (fiber_control* const f = owner_.take_injected()) ready_.push_back(*f);
   ready_.take_all(yielded_);
@@ -173,7 +175,7 @@ std::size_t worker::run_ready(deadline until, const std::atomic<bool>* stop_flag
 
 bool worker::idle() const noexcept {
   return ready_.empty() && yielded_.empty() && inbox_.empty() && surplus() == 0 && !owner_.has_injected() &&
-         !sweep_.load(std::memory_order_seq_cst);
+         !attention_.load(std::memory_order_seq_cst);
 }
 
 void worker::settle_aside() noexcept {

@@ -144,7 +144,7 @@ class worker {
 
   // Any thread.
   [[gnu::noinline]] void give(fiber_control& f) noexcept;  // a claimed fiber of this worker, or a newborn
-  void request_sweep() noexcept;                           // cancel_all(), soon
+  void request_attention() noexcept;                       // cancel_all(), soon
   // For a listing of its fibers; see listing.hpp.
   bool ask(worker_listing& question) noexcept;         // false: somebody else asks
   bool withdraw(worker_listing& question) noexcept;    // false: it is being answered
@@ -192,6 +192,7 @@ class worker {
   fiber_control* steal() noexcept;
   fiber_control* steal_from(worker& victim) noexcept;
   [[gnu::noinline]] void tick() noexcept;  // once in so many picks: all that is not the ready queue
+  fiber_control* take_in_turn() noexcept;
   void refill() noexcept;
   void return_to_root() noexcept;
   void poll_kernel() noexcept;
@@ -202,7 +203,7 @@ class worker {
   void expire_timers() noexcept;
   void empty_inbox() noexcept;
   void sort_in(fiber_control& f) noexcept;
-  void end_search() noexcept;
+  [[gnu::noinline]] void end_search() noexcept;
   void sleep() noexcept;
   bool nap(deadline until) noexcept;
   [[nodiscard]] bool sees_work() const noexcept;
@@ -253,10 +254,13 @@ class worker {
   std::int32_t ticks_left_ = 1;  // until the clock is read; adapts to how long slices are
   std::int32_t ticks_per_poll_ = 1;
   std::int32_t ticks_left_for_oldest_ = ticks_per_oldest;
+  std::int32_t turn_ = 0;  // whose it was at the last tick
   clock::time_point now_{};
   deadline bound_;
   const std::atomic<bool>* stop_flag_ = nullptr;  // to return
-  clock::duration spin_{};                        // how long to look for work before sleeping; adapts
+  clock::duration spin_{};                        // how long to look for work before sleeping
+  int spins_in_vain_ = 0;                         // 0, 1, 3, 7 ...: how many to skip after the next such
+  int spins_to_skip_ = 0;
   timer_queue timers_;
   std::unique_ptr<poller> io_;
   std::uint32_t hot_stacks_ = 0;         // how many of the next there are
@@ -283,7 +287,7 @@ class worker {
   alignas(64) inbox inbox_;
   sleep_state sleep_;
   std::atomic<std::uint32_t> visitors_{0};  // threads within give()
-  std::atomic<bool> sweep_{false};          // answer() has something to do
+  std::atomic<bool> attention_{false};      // answer() has something to do
   std::atomic<worker_listing*> question_{nullptr};
   enum class driver : std::uint8_t { nobody, changing, thread, signalled, lister };
   std::atomic<driver> driver_{driver::nobody};

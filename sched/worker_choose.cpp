@@ -21,7 +21,7 @@ fiber_control& worker::pick_slowly() noexcept {
       if (slept) end_search();  // perhaps woken to steal, and now busy with its own: let another one
       return *f;
     }
-    if (sweep_.load(std::memory_order_relaxed)) {
+    if (attention_.load(std::memory_order_relaxed)) {
       answer();
       continue;
     }
@@ -42,26 +42,23 @@ fiber_control& worker::pick_slowly() noexcept {
 fiber_control* worker::pick_here() noexcept {
   empty_inbox();
   if (fiber_control* const f = ready_.pop_front()) return f;
-  if (fiber_control* const f = newborns_.pop_youngest()) return f;
   if (fiber_control* const f = shared_.take_oldest()) return f;
+  if (fiber_control* const f = newborns_.pop_youngest()) return f;
   if (fiber_control* const f = owner_.take_injected()) return f;
   return yielded_.pop_front();
 }
 
-// Each kind that the ready queue could keep waiting gets one place in it.
+// One of those whom the ready queue could keep waiting, of each kind in turn, and all who yielded. What
+// others could have taken begins next: behind a fiber that computes it would be lost to them. With a bound
+// each pick is a tick, and that would shut out the ready queue.
 void worker::tick() noexcept {
   picks_left_ = bounded_ || records_ ? 1 : picks_per_tick;
   if (records_ && !record_stop() && !bounded_) return;
+  if (ready_.front() == &root_) return;  // it is next
   empty_inbox();
-  // Rarely the oldest: where fibers fork and join, it would begin another large branch of the tree.
-  const bool oldest = --ticks_left_for_oldest_ <= 0;
-  if (oldest) ticks_left_for_oldest_ = ticks_per_oldest;
-  if (fiber_control* const newborn = oldest ? newborns_.take_oldest() : newborns_.pop_youngest())
-    ready_.push_back(*newborn);
-  if (fiber_control* const shared = shared_.take_oldest()) ready_.push_back(*shared);
-  if (fiber_control* const injected = owner_.take_injected()) ready_.push_back(*injected);
+  if (fiber_control* const f = take_in_turn()) bounded_ ? ready_.push_back(*f) : ready_.push_front(*f);
   ready_.take_all(yielded_);
-  if (sweep_.load(std::memory_order_relaxed)) answer();
+  if (attention_.load(std::memory_order_relaxed)) answer();
   if (stop_flag_ != nullptr && stop_flag_->load(std::memory_order_relaxed)) return return_to_root();
   if (--ticks_left_ > 0 && !bounded_) return;
 
@@ -76,6 +73,29 @@ void worker::tick() noexcept {
     poll_kernel();
   }
   if (surplus() != 0 && owner_.idlers().any()) announce();
+}
+
+fiber_control* worker::take_in_turn() noexcept {
+  if (surplus() == 0 && !owner_.has_injected()) return nullptr;
+  fiber_control* f = nullptr;
+  for (int kinds = 0; f == nullptr && kinds < 3; ++kinds) {
+    turn_ = (turn_ + 1) % 3;
+    switch (turn_) {
+      case 0: {
+        // Rarely the oldest: where fibers fork and join, it would begin another large branch of the tree.
+        const bool oldest = --ticks_left_for_oldest_ <= 0;
+        if (oldest) ticks_left_for_oldest_ = ticks_per_oldest;
+        f = oldest ? newborns_.take_oldest() : newborns_.pop_youngest();
+        break;
+      }
+      case 1:
+        f = shared_.take_oldest();
+        break;
+      default:
+        f = owner_.take_injected();
+    }
+  }
+  return f;
 }
 
 // Next. It may stand there already: a fiber that ticked, and then did not begin another one in its own place,

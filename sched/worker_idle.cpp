@@ -10,15 +10,12 @@ namespace zsync::detail {
 namespace {
 
 constexpr std::chrono::milliseconds nap_length{1};
+constexpr int spins_skipped_max = 255;
 
 }  // namespace
 
-// ---- giving ----
-
 // It has just pushed something that others may take.
-void worker::announce() noexcept {
-  if (owner_.idlers().begin_search(surplus() == 1)) owner_.wake_searcher();
-}
+void worker::announce() noexcept { owner_.announce(surplus() == 1, this); }
 
 // ---- taking ----
 
@@ -47,11 +44,10 @@ fiber_control* worker::steal_from(worker& victim) noexcept {
   return started;
 }
 
-// It is busy from now on: what others relied on it to find is for somebody else.
+// It has something to do, and perhaps others relied on it to find what they have.
 void worker::end_search() noexcept {
-  if (owner_.size() == 1) return;
-  owner_.idlers().end_search();
-  if (owner_.idlers().any() && owner_.has_surplus()) owner_.wake_to_search();
+  owner_.idlers().found([this] { return owner_.has_work_for_others(); },
+                        [this] { return owner_.wake_one(this); });
 }
 
 // ---- sleeping ----
@@ -62,62 +58,59 @@ void worker::sleep() noexcept {
   deadline until = timers_.next();
   if (owner_.tidying().before_sleep(now_, until)) return poll_kernel();
   const clock::time_point before = now_;
-  idle_workers& idle = owner_.idlers();
   sleep_.fall_asleep();
-  const bool others = owner_.size() != 1;
-  bool naps = false;
-  if (others) {
-    idle.fall_asleep();
-    naps = !owner_.all_asleep();
-    if (naps) idle.begin_nap();
-    idle.end_search();
-  }
-  bool work = sees_work();
   const clock::time_point since = begin_poll();
-  bool woken = false;
-  if (naps) {
-    woken = !work && nap(until);
-    idle.end_nap();
-    work = work || sees_work();
-  }
-  if (!woken) io_->wait(work ? deadline::passed() : until);
+  const bool waited = owner_.idlers().sleep([this] { return sees_work(); }, [&] { return nap(until); },
+                                            [&](bool work) { io_->wait(work ? deadline::passed() : until); });
   sleep_.rise();
-  if (others) idle.rise();
   owner_.note_awake();
   end_poll(since, true);
-  if (woken || !work) count.sleeps.add();
+  if (waited) count.sleeps.add();
   // Woken by another thread, and so soon that it would have paid to stay awake?
   if (!inbox_.empty() && now_ - before < 2 * owner_.options().spin_max) {
-    spin_ = std::min<clock::duration>(2 * spin_ + std::chrono::microseconds{1}, owner_.options().spin_max);
+    if (spins_to_skip_ == 0) {
+      spin_ = owner_.options().spin_max;
+    } else {
+      --spins_to_skip_;
+    }
   }
 }
 
-// True: something ended it. A wake-up that was left over is nothing.
+// True: something ended it, which a wake-up that was left over is not. Who roused this worker did so before
+// it made the kernel return.
 bool worker::nap(deadline until) noexcept {
   const deadline end = deadline::after(nap_length);
   do {
     io_->wait(tightest(until, end));
-    if (!sleep_.asleep() || !ready_.empty() || until.has_passed()) return true;
+    if (!sleep_.asleep() || !ready_.empty() || surplus() != 0 || until.has_passed()) return true;
   } while (!end.has_passed());
   return false;
 }
 
 bool worker::sees_work() const noexcept {
-  return !inbox_.empty() || sweep_.load(std::memory_order_seq_cst) || owner_.has_injected() ||
-         owner_.has_surplus();
+  return !inbox_.empty() || attention_.load(std::memory_order_seq_cst) || owner_.has_work_for_others();
 }
 
-// True: there is work. Else half as long next time.
+// True: there is work. After each time in vain it is left out twice as often: on a busy machine it takes the
+// processor from the one that it waits for.
 bool worker::spin() noexcept {
   const clock::time_point end = clock::now() + spin_;
   do {
     for (int i = 0; i < 64; ++i) {
-      if (!inbox_.empty() || owner_.has_injected()) return true;
+      if (!inbox_.empty() || owner_.has_injected() || attention_.load(std::memory_order_relaxed)) {
+        spins_in_vain_ = 0;
+        return true;
+      }
       pause_processor();
     }
-    if (owner_.has_surplus()) return true;
+    if (owner_.has_work_for_others()) {
+      spins_in_vain_ = 0;
+      return true;
+    }
   } while ((now_ = clock::now()) < std::min(end, timers_.next().time()));
-  spin_ /= 2;
+  spin_ = {};
+  spins_in_vain_ = std::min(2 * spins_in_vain_ + 1, spins_skipped_max);
+  spins_to_skip_ = spins_in_vain_;
   return false;
 }
 

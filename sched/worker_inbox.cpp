@@ -79,8 +79,8 @@ bool worker::wake_if_asleep() noexcept {
   return true;
 }
 
-void worker::request_sweep() noexcept {
-  sweep_.store(true, std::memory_order_seq_cst);
+void worker::request_attention() noexcept {
+  attention_.store(true, std::memory_order_seq_cst);
   wake_if_asleep();
 }
 

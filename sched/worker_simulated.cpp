@@ -23,7 +23,7 @@ void worker::offer(std::vector<choice>& to, bool events) noexcept {
     worker& other = owner_.at(i);
     if (&other != this && other.surplus() != 0) to.push_back({kind::steal, this, nullptr, &other});
   }
-  if (events || sweep_.load(std::memory_order_relaxed) || timers_.next().has_passed())
+  if (events || attention_.load(std::memory_order_relaxed) || timers_.next().has_passed())
     to.push_back({kind::look, this});
 }
 
@@ -56,7 +56,7 @@ void worker::carry_out(const choice& chosen) noexcept {
       next = steal_from(*chosen.victim);
       break;
     case kind::look:
-      if (sweep_.load(std::memory_order_relaxed)) answer();
+      if (attention_.load(std::memory_order_relaxed)) answer();
       poll_kernel();
       break;
   }

@@ -199,33 +199,51 @@ TEST_CASE("a worker that falls asleep does not oversleep what it is given, nor a
   });
 }
 
-// Workers without anything but how they find what others have to give away, as worker_idle.cpp and
-// scheduler.cpp have it. One who has found something computes from then on.
+// Workers that have nothing to do but to find what others give away, in their deques or to nobody in
+// particular. One who has found something computes from then on.
 class finders {
  public:
-  // All of them sleep, without a nap: so does who finds the others asleep.
-  explicit finders(std::size_t many) : many_(many) {
-    for (std::size_t i = 0; i < many; ++i) idle_.fall_asleep();
-  }
+  explicit finders(std::size_t many) : idlers_(static_cast<unsigned>(many)), each_(many) {}
 
   // A timer of its own wakes it, and it is busy at once.
   void begin(std::size_t me) {
-    rise(me);
-    end_search();
+    each_[me].sleep.rise();
+    idlers_.rise();
+    busy(me);
   }
 
   void give(std::size_t me) {
-    each_[me].surplus.fetch_add(1, std::memory_order_release);
-    const bool single = each_[me].surplus.load(std::memory_order_relaxed) == 1;
-    if (idle_.any() && idle_.begin_search(single)) wake_searcher();
+    atomic<unsigned>& own = each_[me].surplus;
+    own.fetch_add(1, std::memory_order_release);
+    idlers_.offer(own.load(std::memory_order_relaxed) == 1, [=, this] { return wake_one(me); });
+  }
+
+  // As a plain thread does, by scheduler::inject().
+  void inject() {
+    injected_.fetch_add(1, std::memory_order_seq_cst);
+    for (one& w : each_) {
+      if (!w.sleep.rouse()) continue;
+      w.kernel.open();
+      break;
+    }
   }
 
   void find(std::size_t me) {
-    for (int looks = 0; !take(me); ++looks) {
+    for (int looks = 0; !take_some(me); ++looks) {
       if (looks == 50) return fail("it looks again and again");
-      sleep(me);
+      one& self = each_[me];
+      self.sleep.fall_asleep();
+      idlers_.sleep([this] { return has_some(); },
+                    [&] {
+                      long_while();
+                      return !self.sleep.asleep();
+                    },
+                    [&](bool work) {
+                      if (!work) self.kernel.wait();
+                    });
+      self.sleep.rise();
     }
-    end_search();
+    busy(me);
   }
 
  private:
@@ -235,100 +253,93 @@ class finders {
     gate kernel;
   };
 
-  bool take(std::size_t me) {
-    for (std::size_t i = 0; i < many_; ++i) {
-      if (i == me) continue;
-      unsigned has = each_[i].surplus.load(std::memory_order_relaxed);
-      while (has != 0) {
-        if (each_[i].surplus.compare_exchange_weak(has, has - 1, std::memory_order_acquire,
-                                                   std::memory_order_relaxed))
-          return true;
-      }
+  static bool take(atomic<unsigned>& from) {
+    unsigned has = from.load(std::memory_order_relaxed);
+    while (has != 0) {
+      if (from.compare_exchange_weak(has, has - 1, std::memory_order_acquire, std::memory_order_relaxed))
+        return true;
+    }
+    return false;
+  }
+  bool take_some(std::size_t me) {
+    if (take(injected_)) return true;
+    for (std::size_t i = 0; i < each_.size(); ++i) {
+      if (i != me && take(each_[i].surplus)) return true;
+    }
+    return false;
+  }
+  bool has_some() const {
+    return injected_.load(std::memory_order_seq_cst) != 0 ||
+           std::any_of(each_.begin(), each_.end(),
+                       [](const one& w) { return w.surplus.load(std::memory_order_relaxed) != 0; });
+  }
+
+  void busy(std::size_t me) {
+    idlers_.found([this] { return has_some(); }, [=, this] { return wake_one(me); });
+  }
+
+  bool wake_one(std::size_t but) {
+    for (std::size_t i = 0; i < each_.size(); ++i) {
+      one& w = each_[i];
+      if (i == but || !w.sleep.asleep() || !w.sleep.rouse()) continue;
+      w.kernel.open();
+      return true;
     }
     return false;
   }
 
-  void sleep(std::size_t me) {
-    one& self = each_[me];
-    self.sleep.fall_asleep();
-    idle_.fall_asleep();
-    const bool naps = !std::all_of(each_.begin(), each_.begin() + static_cast<std::ptrdiff_t>(many_),
-                                   [](const one& w) { return w.sleep.asleep(); });
-    if (naps) idle_.begin_nap();
-    idle_.end_search();
-    bool work = has_surplus();
-    if (naps) {
-      if (!work) long_while();
-      idle_.end_nap();
-      work = work || has_surplus();
-    }
-    if (!work) self.kernel.wait();
-    rise(me);
-  }
-
-  void rise(std::size_t me) {
-    each_[me].sleep.rise();
-    idle_.rise();
-  }
-
-  void end_search() {
-    idle_.end_search();
-    if (idle_.any() && has_surplus() && idle_.begin_search(false)) wake_searcher();
-  }
-
-  void wake_searcher() {
-    for (std::size_t i = 0; i < many_; ++i) {
-      if (!each_[i].sleep.asleep() || !each_[i].sleep.rouse()) continue;
-      each_[i].kernel.open();
-      return;
-    }
-    idle_.end_search();
-  }
-
-  bool has_surplus() const {
-    return std::any_of(each_.begin(), each_.end(),
-                       [](const one& w) { return w.surplus.load(std::memory_order_relaxed) != 0; });
-  }
-
-  zsync::detail::idle_workers idle_;
-  std::array<one, threads_max> each_;
-  const std::size_t many_;
+  zsync::detail::idle_workers idlers_;
+  atomic<unsigned> injected_{0};
+  std::vector<one> each_;
 };
+
+// One thread for each worker: it begins, and then does what `then` says.
+template <class... Then>
+scenario workers(const std::shared_ptr<finders>& all, Then... then) {
+  scenario made;
+  std::size_t next = 0;
+  const auto add = [&](auto what) {
+    made.threads.emplace_back([all, what, me = next++] {
+      all->begin(me);
+      what(me);
+    });
+  };
+  (add(then), ...);
+  return made;
+}
 
 TEST_CASE("what a worker has to give away before it computes is found by one that is idle", "[explore]") {
   run(20'000, [] {
     const auto s = std::make_shared<finders>(3);
-    const auto find = [=](std::size_t me) {
-      return [=] {
-        s->begin(me);
-        s->find(me);
-      };
-    };
-    return scenario{{[=] {  // woken by a timer, perhaps after the others have found nobody awake
-                       s->begin(0);
-                       s->give(0);
-                       s->give(0);
-                     },
-                     find(1), find(2)}};
+    const auto find = [=](std::size_t me) { s->find(me); };
+    return workers(
+        s,
+        [=](std::size_t me) {
+          s->give(me);
+          s->give(me);
+        },
+        find, find);
   });
 }
 
 TEST_CASE("what several workers have to give away is found, whoever is relied on for it", "[explore]") {
   run(20'000, [] {
     const auto s = std::make_shared<finders>(5);
-    const auto compute = [=](std::size_t me) {
-      return [=] {
-        s->begin(me);
-        s->give(me);
-      };
-    };
-    const auto find = [=](std::size_t me) {
-      return [=] {
-        s->begin(me);
-        s->find(me);
-      };
-    };
-    return scenario{{compute(0), compute(1), find(2), find(3), compute(4)}};
+    const auto give = [=](std::size_t me) { s->give(me); };
+    const auto find = [=](std::size_t me) { s->find(me); };
+    return workers(s, give, give, find, find, give);
+  });
+}
+
+TEST_CASE("what comes from outside is found, though who is woken for it has something else to do",
+          "[explore]") {
+  run(20'000, [] {
+    const auto s = std::make_shared<finders>(3);
+    const auto compute = [](std::size_t) {};
+    const auto find = [=](std::size_t me) { s->find(me); };
+    scenario made = workers(s, compute, find, compute);
+    made.threads.emplace_back([=] { s->inject(); });
+    return made;
   });
 }
 

@@ -94,7 +94,8 @@ TEST_CASE("stacks of a size do not overlap, and differ in where they start withi
   }
 }
 
-// A window is of 256 releases; a stack that was free throughout one is trimmed in the next, one at each release.
+// A window is of 256 releases; a stack that was free throughout one is trimmed in the next, one at each
+// release.
 void pass_releases(stack_pool& pool, int n) {
   for (int i = 0; i < n; ++i) pool.release(pool.allocate(size));
 }

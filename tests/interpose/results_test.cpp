@@ -2,6 +2,7 @@
 #include "interpose/difference.hpp"
 #include "interpose/pair.hpp"
 #include "support/catch.hpp"
+#include "support/subprocess.hpp"
 #include "support/temporary.hpp"
 
 #include <zsync/zsync.hpp>
@@ -33,6 +34,16 @@
 
 using namespace std::chrono_literals;
 using namespace zsync::test;
+
+extern "C" {
+ssize_t __read_chk(int, void*, size_t, size_t);
+ssize_t __pread_chk(int, void*, size_t, off_t, size_t);
+ssize_t __pread64_chk(int, void*, size_t, off64_t, size_t);
+ssize_t __recv_chk(int, void*, size_t, size_t, int);
+ssize_t __recvfrom_chk(int, void*, size_t, size_t, int, sockaddr*, socklen_t*);
+int __poll_chk(pollfd*, nfds_t, int, size_t);
+int __ppoll_chk(pollfd*, nfds_t, const timespec*, const sigset_t*, size_t);
+}
 
 TEST_CASE("descriptors that go with a message go once, in however many parts that is sent", "[interpose]") {
   same_as_libc({{"rights", [](transcript& t) {
@@ -118,6 +129,25 @@ TEST_CASE("what a thread or a child leaves behind comes to who has waited for it
       for (const int fd : ends) ::close(fd);
     }
   });
+}
+
+TEST_CASE("fortified calls end a program that has less room than it says", "[interpose]") {
+  char b[8] = {};
+  pollfd p{-1, 0, 0};
+  const timespec none{};
+  const std::vector<std::function<void()>> calls = {
+      [&] { ::__read_chk(0, b, 9, 8); },
+      [&] { ::__pread_chk(0, b, 9, 0, 8); },
+      [&] { ::__pread64_chk(0, b, 9, 0, 8); },
+      [&] { ::__recv_chk(0, b, 9, 8, MSG_DONTWAIT); },
+      [&] { ::__recvfrom_chk(0, b, 9, 8, MSG_DONTWAIT, nullptr, nullptr); },
+      [&] { ::__poll_chk(&p, 2, 0, sizeof p); },
+      [&] { ::__ppoll_chk(&p, 2, &none, nullptr, sizeof p); },
+  };
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    INFO(i);
+    CHECK(run_in_child(calls[i]).signal == SIGABRT);
+  }
 }
 
 TEST_CASE("files are written where it is asked for", "[interpose]") {

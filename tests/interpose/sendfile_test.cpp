@@ -1,11 +1,9 @@
-// What moves bytes from descriptor to descriptor: sendfile() from devices, directories and what the kernel
-// makes up as it is read, and splice().
+// sendfile() from devices, directories and what the kernel makes up as it is read.
 #include "interpose/difference.hpp"
 #include "interpose/pair.hpp"
 #include "support/catch.hpp"
 
 #include <zsync/io/unique_fd.hpp>
-#include <zsync/zsync.hpp>
 
 #include <fcntl.h>
 #include <sys/sendfile.h>
@@ -18,7 +16,6 @@
 #include <vector>
 
 using zsync::test::episode;
-using zsync::test::on_one_worker;
 using zsync::test::pair;
 using zsync::test::same_as_libc;
 using zsync::test::transcript;
@@ -63,33 +60,4 @@ TEST_CASE("sendfile() takes from what is no plain file what it does in libc", "[
                    reader.join();
                  }});
   same_as_libc(all);
-}
-
-TEST_CASE("splice() lets other fibers run while it waits for data, and for room", "[interpose]") {
-  on_one_worker([] {
-    const pair s;
-    int ends[2];
-    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const number reader(ends[0]), writer(ends[1]);
-    zsync::fiber source([&] { return ::write(writer.get(), "data", 4); });
-    CHECK(::splice(reader.get(), nullptr, s.ends[0], nullptr, 100, 0) == 4);
-    source.join();
-    std::array<char, 16> b{};
-    CHECK(::read(s.ends[1], b.data(), b.size()) == 4);
-    CHECK(std::string(b.data()) == "data");
-    const std::vector<char> much(1 << 16);
-    ::fcntl(writer.get(), F_SETFL, O_WRONLY | O_NONBLOCK);
-    while (::write(writer.get(), much.data(), much.size()) > 0) continue;
-    ::fcntl(writer.get(), F_SETFL, O_WRONLY);
-    REQUIRE(::send(s.ends[1], "more", 4, 0) == 4);
-    bool made = false;
-    zsync::fiber room([&] {
-      made = true;
-      std::vector<char> all(1 << 20);
-      return ::read(reader.get(), all.data(), all.size());
-    });
-    CHECK(::splice(s.ends[0], nullptr, writer.get(), nullptr, 4, 0) == 4);
-    CHECK(made);
-    room.join();
-  });
 }

@@ -482,6 +482,73 @@ TEST_CASE("a lone newborn of a held worker that nobody was woken for is found al
       .join();
 }
 
+int forked(int n) {
+  if (n < 2) return n;
+  zsync::fiber<int> left([n] { return forked(n - 1); });
+  const int right = forked(n - 2);
+  return left.join() + right;
+}
+
+TEST_CASE("a tree of fibers that may move is walked to its leaves before it grows in breadth", "[fairness]") {
+  zsync::runtime own({.workers = 1, .policy = zsync::scheduling::work_stealing});
+  CHECK(own.block_on([] { return forked(18); }) == 2584);
+  CHECK(own.stats().stacks < 200);  // of 4,180 fibers
+}
+
+// Whoever is woken for the newborn is woken by its waker as well, and computes.
+TEST_CASE("a newborn from outside is not left to a worker that computes", "[fairness]") {
+  zsync::runtime own({.workers = 2});
+  for (int round = 0; round < 20; ++round) {
+    zsync::waker its;
+    std::atomic<bool> parks{false}, began{false};
+    auto computes = own.spawn({.worker = 0}, [&] {
+      its = this_fiber::get_waker();
+      parks = true;
+      this_fiber::park();
+      return hold_worker_until([&] { return began.load(); });
+    });
+    while (!parks) std::this_thread::yield();
+    std::this_thread::sleep_for(3ms);  // for both to be asleep
+    auto newborn = own.spawn([&] { began = true; });
+    its.wake();
+    REQUIRE(computes.join());
+    newborn.join();
+  }
+}
+
+// In some rounds the newborn's turn comes while the one who will compute stands in the ready queue.
+TEST_CASE("a newborn whose turn comes behind a fiber that computes is not lost to others", "[fairness]") {
+  zsync::runtime own({.workers = 2});
+  own.spawn({.worker = 0},
+            [] {
+              for (int round = 0; round < 64; ++round) {
+                std::atomic<bool> release{false}, held{false}, began{false};
+                bool compute = false, over = false;
+                zsync::fiber other({.worker = 1}, [&] {
+                  held = true;
+                  hold_worker_until([&] { return release.load(); });
+                });
+                while (!held) this_fiber::yield();
+                zsync::fiber computes({.worker = 0}, [&] {
+                  while (!compute) this_fiber::yield();
+                  release = true;
+                  return hold_worker_until([&] { return began.load(); });
+                });
+                zsync::fiber third({.worker = 0}, [&] {
+                  while (!over) this_fiber::yield();
+                });
+                for (int i = 0; i < 20 + round; ++i) this_fiber::yield();
+                compute = true;
+                zsync::fiber newborn([&] { began = true; });
+                this_fiber::yield();
+                newborn.join();
+                REQUIRE(computes.join());
+                over = true;
+              }
+            })
+      .join();
+}
+
 TEST_CASE("fibers that are spawned in turn begin on one worker after the other, and stay there", "[spawn]") {
   test::matrix(test::axes{.workers = false, .policies = true}, [](zsync::runtime_options options) {
     options.workers = 3;
