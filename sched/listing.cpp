@@ -31,7 +31,8 @@ fiber_record outline(const fiber_control& f) {
 // home is looked at again after its state: it may have moved, and begun to wait elsewhere, in between.
 bool worker::keeps(const fiber_control& f) const noexcept {
   const bool waiting = f.is_waiting();
-  return (f.home.load(std::memory_order_relaxed) == this && (!f.stealable || waiting)) || &f == current_;
+  const bool stays = !f.stealable || waiting || owner_.size() == 1;
+  return (f.home.load(std::memory_order_relaxed) == this && stays) || &f == current_;
 }
 
 void worker::describe(const fiber_control& f, worker_listing& into) const {
