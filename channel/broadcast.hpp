@@ -91,6 +91,7 @@ class broadcast_receiver {
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   [[nodiscard]] std::size_t capacity() const noexcept { return reader_.state().capacity(); }
 
+  // Lets go of the channel before the end of this receiver's life, as a channel's receiver does.
   void reset() noexcept { reader_.reset(); }
 
   friend bool operator==(const broadcast_receiver& a, const broadcast_receiver& b) noexcept {

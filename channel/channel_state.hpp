@@ -93,7 +93,7 @@ class channel_state : public channel_figures {
   }
 
   // success, timeout or closed. Also throws what the wait throws. `until` is a deadline, or a duration, for
-  // which the clock is read only if the call has to wait.
+  // which the clock is read only if the call has to wait, or gives others a turn.
   template <class Until = deadline>
   channel_status send(T& message, Until until = deadline::never()) {
     locked guard(lock_);

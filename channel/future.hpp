@@ -120,7 +120,7 @@ class future_base {
 
 }  // namespace detail
 
-// To be used by one fiber or thread at a time, whichever has the promise. Coroutines may co_await it: see
+// To be used by one fiber or thread at a time, wherever its promise is. Coroutines may co_await it: see
 // coroutine.hpp.
 template <class T>
 class [[nodiscard]] future : public detail::future_base<T> {

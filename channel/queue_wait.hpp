@@ -13,8 +13,8 @@ namespace zsync::detail {
 using spin_guard = std::unique_lock<spinlock>;
 
 // Waits in `queue` until claimed. `guard` holds the queue's lock at the call; at the return it holds it
-// again, unless the wait was notified: then the caller has been served, and the queue may be gone. Throws at
-// once, with the lock released, if the caller is cancelled already.
+// again, unless the wait was notified: then the caller has been served, and the queue may be gone. If
+// the caller is cancelled already it throws, with the lock released and after a turn for others.
 wait_end wait_in(wait_queue& queue, spin_guard& guard, wait_kind why, const void* on, deadline until,
                  std::uint32_t accepts = wait::cancellable, void* slot = nullptr);
 

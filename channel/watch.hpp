@@ -99,6 +99,7 @@ class watch_receiver {
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   [[nodiscard]] std::size_t capacity() const noexcept { return reader_.state().capacity(); }
 
+  // Lets go of the watch before the end of this receiver's life, as a channel's receiver does.
   void reset() noexcept { reader_.reset(); }
 
   friend bool operator==(const watch_receiver& a, const watch_receiver& b) noexcept {

@@ -84,7 +84,7 @@ void trim(const stack& memory) noexcept {
 }
 
 // Under a lock, for readers without one.
-void change(std::atomic<std::size_t>& figure, int by) noexcept {
+void change(std::atomic<std::size_t>& figure, std::ptrdiff_t by) noexcept {
   figure.store(figure.load(std::memory_order_relaxed) + static_cast<std::size_t>(by),
                std::memory_order_relaxed);
 }
@@ -128,6 +128,7 @@ struct stack_pool::size_class {
   std::size_t spare = 0;           // so many were free throughout the present window of releases: the oldest
   std::size_t to_trim = 0;         // so many were throughout the last one
   std::size_t releases = 0;        // in the present one
+  std::size_t excess = 0;          // of the free ones that are not trimmed, those above untrimmed_max
   std::vector<stack> free;         // capacity for every carved stack, so that release() cannot fail
 };
 
@@ -156,6 +157,7 @@ stack stack_pool::allocate(std::size_t size) noexcept try {
     sizes.unused = std::min(sizes.unused, left);
     sizes.spare = std::min(sizes.spare, left);
     sizes.to_trim = std::min(sizes.to_trim, left);
+    count_excess(sizes);
     return reused;
   }
   if ((sizes.slabs.empty() || sizes.carved_of_last == sizes.slabs.back().count) && !grow(sizes)) {
@@ -188,6 +190,7 @@ void stack_pool::release(const stack& memory) noexcept {
   change(holding_, 1);
   note_release(sizes);
   if (sizes.trimmed < sizes.to_trim) trim(sizes.free[sizes.trimmed++]);
+  count_excess(sizes);
   exhausted_.store(false, std::memory_order_relaxed);
 }
 
@@ -199,6 +202,13 @@ void stack_pool::note_release(size_class& sizes) noexcept {
   sizes.releases = 0;
   sizes.to_trim = std::min(sizes.spare, sizes.free.size() - std::min(sizes.free.size(), untrimmed_max));
   sizes.spare = sizes.free.size();
+}
+
+void stack_pool::count_excess(size_class& sizes) noexcept {
+  const std::size_t untrimmed = sizes.free.size() - sizes.trimmed;
+  const std::size_t now = untrimmed - std::min(untrimmed, untrimmed_max);
+  change(excess_, static_cast<std::ptrdiff_t>(now) - static_cast<std::ptrdiff_t>(sizes.excess));
+  sizes.excess = now;
 }
 
 void stack_pool::begin_period() noexcept {
@@ -215,6 +225,7 @@ bool stack_pool::return_unused(std::size_t n) noexcept {
       ::madvise(oldest.bottom, static_cast<std::size_t>(end_of(oldest) - oldest.bottom), MADV_DONTNEED);
       sizes->trimmed = std::max(sizes->trimmed, sizes->emptied);
       change(holding_, -1);
+      count_excess(*sizes);
     }
   }
   return false;

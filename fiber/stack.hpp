@@ -70,6 +70,9 @@ class stack_pool {
 
   // Free stacks that hold memory; a moment's truth.
   [[nodiscard]] std::size_t holding() const noexcept { return holding_.load(std::memory_order_relaxed); }
+  // Those that may hold much, because nobody has looked yet whether they were used deeply, but for a few of
+  // each size.
+  [[nodiscard]] std::size_t excess() const noexcept { return excess_.load(std::memory_order_relaxed); }
   // From here on the pool notes which free stacks nobody needs.
   void begin_period() noexcept;
   // Empties up to `n` of those that were not needed since begin_period(), and all but a few of each size.
@@ -88,6 +91,7 @@ class stack_pool {
   size_class& class_of(std::size_t size);
   bool grow(size_class& sizes);
   static void note_release(size_class& sizes) noexcept;
+  void count_excess(size_class& sizes) noexcept;
   bool recovers(std::size_t size) noexcept;
   bool guard(std::byte* at) noexcept;
 
@@ -99,6 +103,7 @@ class stack_pool {
   std::atomic<bool> exhausted_{false};
   std::atomic<std::size_t> carved_{0};  // changed under the lock, as the next
   std::atomic<std::size_t> holding_{0};
+  std::atomic<std::size_t> excess_{0};
 };
 
 }  // namespace zsync::detail

@@ -1,5 +1,5 @@
-// Who of a runtime's workers will find what a busy one has to give away: newborns, and started fibers that
-// may move. Not a public header.
+// Who of a runtime's workers will find what a busy one has to give away: newborns, started fibers that may
+// move, and newborns from outside. Not a public header.
 //
 // Whoever has something to give pushes it, without a fence, and relies on others to find it:
 //
@@ -14,9 +14,8 @@
 //
 //   - whoever ends a search or a nap looks afterwards at all that there is to take, with a fence between the
 //     two; so has who relies on it, between the push and the look at it. One sees the other;
-//   - a giver that finds nobody asleep pays no fence. Whoever was falling asleep just then naps, and the
-//   store
-//     that it may not have seen is seen by all after that time: by any hardware, though not by the standard;
+//   - a giver that finds nobody asleep pays no fence. Whoever was falling asleep just then naps, and looks
+//     again at its end. A push is seen by then: any hardware sees to that, though the standard does not;
 //   - who sleeps without a nap was counted after all others. Each of them counts itself as awake before it
 //     goes on, and so sees that one asleep when it gives.
 #pragma once
@@ -86,7 +85,7 @@ class idle_workers {
   bool begin_search(bool single) noexcept {
     full_fence();  // after the push
     if (single && napping_.load(std::memory_order_relaxed) != 0) return false;
-    // Acquires that whoever ended a search before was about to sleep.
+    // Acquire: who ended the last search because it was to sleep is seen asleep by `wake()`.
     return searching_.load(std::memory_order_relaxed) == 0 &&
            searching_.exchange(1, std::memory_order_acquire) == 0;
   }

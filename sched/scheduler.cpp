@@ -212,9 +212,10 @@ void scheduler::stop() noexcept {
 
 // Of the last end and the wait for it, one sees the other. A worker counts the end of a fiber, or of a
 // delayed call, then looks whether the runtime is ending; stop() says so, then looks at the counts here, and
-// neither look is fenced, so both may be too old. But stop() asks each worker for a sweep, and in answer()
-// the worker sees what came before that: there it looks at the counts itself, after all ends that it did not
-// note before, and all later ones it notes. note_end() is fenced, and the lock orders its look and ours.
+// neither look is fenced, so both may be too old. But stop() asks each worker for its attention, and in
+// answer() the worker sees what came before that: there it looks at the counts itself, after all ends that it
+// did not note before, and all later ones it notes. note_end() is fenced, and the lock orders its look and
+// ours.
 bool scheduler::quiesce(deadline until) noexcept {
   check_not_forked();
   stop();

@@ -20,11 +20,11 @@ class stack_tidying {
   // A worker is about to sleep. True: some memory was returned, and it had better look for work and come
   // again. False: it may sleep, but no longer than `until`, which may be tightened here.
   bool before_sleep(clock::time_point now, deadline& until) noexcept {
-    return pool_.holding() > tolerated && step(now, until);
+    return (pool_.holding() > tolerated || pool_.excess() != 0) && step(now, until);
   }
 
  private:
-  static constexpr std::size_t tolerated = 512;  // free stacks, of all sizes: a few megabytes
+  static constexpr std::size_t tolerated = 512;  // free stacks, of all sizes, if trimmed: a few megabytes
   static constexpr std::size_t at_once = 16;
   static constexpr std::chrono::seconds period{1};
 

@@ -59,8 +59,8 @@ void sleep_for_nothing();
 namespace this_fiber {
 
 // Lets the other fibers that are ready on this worker run once, those that have not begun included, as far as
-// fairness allows: of more than a dozen newborns some may come later. Not a cancellation point. A plain
-// thread yields its processor.
+// fairness allows: of more than a dozen newborns some may come later, and where the caller may move
+// (scheduling::work_stealing) all but one. Not a cancellation point. A plain thread yields its processor.
 void yield();
 
 void cancellation_point();  // throws `cancelled` if requested and not shielded

@@ -144,7 +144,7 @@ class worker {
 
   // Any thread.
   [[gnu::noinline]] void give(fiber_control& f) noexcept;  // a claimed fiber of this worker, or a newborn
-  void request_attention() noexcept;                       // cancel_all(), soon
+  void request_attention() noexcept;                       // an answer(), soon
   // For a listing of its fibers; see listing.hpp.
   bool ask(worker_listing& question) noexcept;         // false: somebody else asks
   bool withdraw(worker_listing& question) noexcept;    // false: it is being answered

@@ -59,6 +59,7 @@ void worker::tick() noexcept {
   if (fiber_control* const f = take_in_turn()) bounded_ ? ready_.push_back(*f) : ready_.push_front(*f);
   ready_.take_all(yielded_);
   if (attention_.load(std::memory_order_relaxed)) answer();
+  if (owner_.idlers().any() && surplus() != 0) announce();
   if (stop_flag_ != nullptr && stop_flag_->load(std::memory_order_relaxed)) return return_to_root();
   if (--ticks_left_ > 0 && !bounded_) return;
 
@@ -72,7 +73,6 @@ void worker::tick() noexcept {
   } else if (elapsed >= poll_period) {
     poll_kernel();
   }
-  if (surplus() != 0 && owner_.idlers().any()) announce();
 }
 
 fiber_control* worker::take_in_turn() noexcept {

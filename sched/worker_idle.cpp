@@ -15,7 +15,7 @@ constexpr int spins_skipped_max = 255;
 }  // namespace
 
 // It has just pushed something that others may take.
-void worker::announce() noexcept { owner_.announce(surplus() == 1, this); }
+void worker::announce() noexcept { owner_.announce(surplus() <= 1, this); }
 
 // ---- taking ----
 

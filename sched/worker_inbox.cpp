@@ -19,8 +19,8 @@ void worker::share(fiber_control& f) noexcept {
     return ready_.push_back(f);
   }
   // A single one may be half of a pair that wake each other, which is slower on two workers: it waits for
-  // who looks by itself, or for a tick.
-  if (surplus() > 1 && owner_.idlers().any()) announce();
+  // who looks by itself, or for a tick. But not behind a third.
+  if ((surplus() > 1 || !ready_.empty()) && owner_.idlers().any()) announce();
 }
 
 void worker::move_away(fiber_control& f) noexcept {

@@ -27,8 +27,8 @@ bool worker::give_new_stack(fiber_control& f) noexcept {
   return false;
 }
 
-// Cancelled here if the runtime is ending: the sweep of the worker that it left may find it gone, when ours
-// is over already.
+// Cancelled here if the runtime is ending: the answer() of the worker that it left may find it gone, when
+// ours is over already.
 void worker::adopt(fiber_control& f) noexcept {
   f.home.store(this, std::memory_order_relaxed);
   f.memory.slot->home.store(this, std::memory_order_relaxed);

@@ -154,9 +154,7 @@ ZSYNC_INLINE void worker::yield_aside(fiber_control& self) noexcept {
     (newborns_.empty() ? ready_ : yielded_).push_back(self);
     return suspend_aside();
   }
-  if (ready_.empty() && inbox_.empty()) {
-    if (fiber_control* const youngest = newborns_.pop_youngest()) ready_.push_back(*youngest);
-  }
+  if (fiber_control* const youngest = newborns_.pop_youngest()) ready_.push_front(*youngest);
   self.anchored = false;  // its last wait is over
   // Others may take it once it has left its stack, so until then it must stand nowhere, and the one that
   // runs next must come from the ready queue, for where nothing is ready the worker would sleep.

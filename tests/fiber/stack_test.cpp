@@ -133,7 +133,9 @@ TEST_CASE("what was used deeply goes back to the kernel once it has been free fo
     REQUIRE(touched_bytes(one) == size);
     pool.release(one);
   }
+  CHECK(pool.excess() == 100 - 64);  // for who has nothing else to do
   pass_releases(pool, 1000);
+  CHECK(pool.excess() == 0);
   const auto deep =
       std::ranges::count_if(all, [](const stack& one) { return touched_bytes(one) > size / 2; });
   CHECK(deep == 64);
@@ -161,8 +163,10 @@ TEST_CASE("stacks that nobody needs for a while give all their memory back, but 
   std::vector<stack> needed = allocate(pool, 50);  // while they were watched: so 150 were not needed
   for (const stack& one : needed) fill(one, 2);
   for (const stack& one : needed) pool.release(one);
+  CHECK(pool.excess() == 200 - 64);
   while (pool.return_unused(7)) {
   }
+  CHECK(pool.excess() == 50);  // the needed ones
   CHECK(pool.holding() == 200 - (150 - 64));
   const auto empty = std::ranges::count_if(all, [](const stack& one) { return touched_bytes(one) == 0; });
   CHECK(empty == 150 - 64);

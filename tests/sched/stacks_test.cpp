@@ -1,7 +1,9 @@
 // What becomes of stacks when their fibers have ended.
 #include "support/in_fiber.hpp"
 
+#include <zsync/fiber/stack.hpp>
 #include <zsync/sched/runtime.hpp>
+#include <zsync/sched/stack_tidying.hpp>
 #include <zsync/sched/this_fiber.hpp>
 
 #include <vector>
@@ -24,4 +26,24 @@ TEST_CASE("fibers that follow one another need no more stacks than live at once"
       CHECK(own.stats().stacks <= at_once + 34 * options.workers);
     }
   });
+}
+
+// Nothing is released any more, so nobody else would look at them.
+TEST_CASE("stacks that a burst has used deeply are returned by a worker that has nothing else to do",
+          "[stack]") {
+  zsync::detail::stack_pool pool;
+  zsync::detail::stack_tidying tidying(pool);
+  std::vector<zsync::detail::stack> all;
+  for (int i = 0; i < 100; ++i) all.push_back(pool.allocate(256 * 1024));
+  for (const auto& one : all) pool.release(one);
+  const auto now = zsync::clock::now();
+  zsync::deadline until;
+  CHECK_FALSE(tidying.before_sleep(now, until));
+  CHECK_FALSE(until.is_never());  // it comes again
+  while (tidying.before_sleep(until.time(), until)) {
+  }
+  CHECK(pool.excess() == 0);
+  zsync::deadline rested;
+  CHECK_FALSE(tidying.before_sleep(until.time(), rested));
+  CHECK(rested.is_never());
 }

@@ -80,7 +80,9 @@ void fib(bench::meter& m) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const zsync::runtime_options one{.workers = 1};
+  const bool movable = argc > 1 && std::string_view(argv[1]).ends_with("-movable");
+  const zsync::runtime_options one{
+      .workers = 1, .policy = movable ? zsync::scheduling::work_stealing : zsync::scheduling::pinned};
   return zsync::run(
       [&] {
         return bench::run(argc, argv,
@@ -90,7 +92,9 @@ int main(int argc, char** argv) {
                            {"spawn-join", spawn_join},
                            {"spawn-batch", spawn_batch},
                            {"skynet", skynet, false},
-                           {"fib", fib}});
+                           {"fib", fib},
+                           {"skynet-movable", skynet, false},
+                           {"fib-movable", fib}});
       },
       one);
 }
