@@ -522,8 +522,7 @@ TEST_CASE("a newborn whose turn comes behind a fiber that computes is not lost t
   own.spawn({.worker = 0},
             [] {
               for (int round = 0; round < 64; ++round) {
-                std::atomic<bool> release{false}, held{false}, began{false};
-                bool compute = false, over = false;
+                std::atomic<bool> release{false}, held{false}, began{false}, compute{false}, over{false};
                 zsync::fiber other({.worker = 1}, [&] {
                   held = true;
                   hold_worker_until([&] { return release.load(); });
