@@ -189,7 +189,12 @@ std::int64_t write_unsupported(const op& o, nature what) noexcept {
 std::optional<terminal_mode> terminal_mode_of(int fd) noexcept {
   termios t{};
   const int error = errno;
-  const bool is_one = ::tcgetattr(fd, &t) == 0 && (t.c_lflag & ICANON) == 0;
+  bool is_one = ::tcgetattr(fd, &t) == 0 && (t.c_lflag & ICANON) == 0;
+#if defined(TIOCGPTN)
+  // Who asks the master's side is told of the other one's mode.
+  unsigned number = 0;
+  is_one = is_one && ::ioctl(fd, TIOCGPTN, &number) != 0;
+#endif
   errno = error;
   if (!is_one) return std::nullopt;
   return terminal_mode{t.c_cc[VMIN], t.c_cc[VTIME]};

@@ -111,6 +111,7 @@ ssize_t detail_::run(int fd, op& o, descriptor_kind kind, wait_kind why) {
     const auto* const vector = static_cast<const iovec*>(o.data);
     if (const auto mode = detail::terminal_mode_of(fd))
       return read_terminal(fd, vector, static_cast<int>(o.size), *mode);
+    o.flags &= ~detail::leaves_terminals;  // it may become one while this waits
   }
   const clock::rep timeout =
       kind == descriptor_kind::socket ? socket_timeout(fd, o.side) : descriptor::no_timeout.count();
@@ -136,12 +137,16 @@ bool leaves_the_rest(int fd, int flags) noexcept {
 // to the next call. What is no socket of the internet's says the same to whoever asks again.
 bool room_comes(int fd) {
   if (!is_internet(fd)) return true;
-  op writable(op_kind::ready, direction::out);
-  writable.fd = fd;
-  const clock::rep timeout = socket_timeout(fd, direction::out);
-  if (perform_borrowed(fd, descriptor_kind::socket, writable, wait_kind::io_write, timeout)) return false;
-  pollfd p{fd, POLLOUT, 0};
-  return kernel::poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP)) != (POLLERR | POLLHUP);
+  for (;;) {
+    op writable(op_kind::ready, direction::out);
+    writable.fd = fd;
+    const clock::rep timeout = socket_timeout(fd, direction::out);
+    if (perform_borrowed(fd, descriptor_kind::socket, writable, wait_kind::io_write, timeout)) return false;
+    pollfd p{fd, POLLOUT, 0};
+    const int n = kernel::poll(&p, 1, 0);
+    // Somebody else may have filled what there was.
+    if (n != 0) return n == 1 && (p.revents & (POLLERR | POLLHUP)) != (POLLERR | POLLHUP);
+  }
 }
 
 // Takes the first `done` bytes, which are fewer than all, off the array.

@@ -71,15 +71,18 @@ std::size_t size_of(const msghdr& message) noexcept {
 // Waits for a message behind others. False: those are all. An error is left to the next call, as the kernel
 // leaves it to that; of a stream bytes come before it.
 bool another_comes(int fd, int flags) {
-  if ((flags & MSG_DONTWAIT) != 0 || detail::is_nonblocking(fd)) return false;
-  detail::op readable(detail::op_kind::ready, detail::direction::in);
-  readable.fd = fd;
-  if (perform_borrowed(fd, detail::descriptor_kind::socket, readable, detail::wait_kind::io_read,
-                       socket_timeout(fd, detail::direction::in)))
-    return false;
-  pollfd p{fd, POLLIN, 0};
-  const int n = detail::kernel::poll(&p, 1, 0);
-  return n == 1 && ((p.revents & POLLERR) == 0 || (is_stream(fd) && bytes_of(fd) > 0));
+  for (;;) {
+    if ((flags & MSG_DONTWAIT) != 0 || detail::is_nonblocking(fd)) return false;
+    detail::op readable(detail::op_kind::ready, detail::direction::in);
+    readable.fd = fd;
+    if (perform_borrowed(fd, detail::descriptor_kind::socket, readable, detail::wait_kind::io_read,
+                         socket_timeout(fd, detail::direction::in)))
+      return false;
+    pollfd p{fd, POLLIN, 0};
+    const int n = detail::kernel::poll(&p, 1, 0);
+    // Somebody else may have taken what there was.
+    if (n != 0) return n == 1 && ((p.revents & POLLERR) == 0 || (is_stream(fd) && bytes_of(fd) > 0));
+  }
 }
 
 // How many messages went; if none did, errno says why.

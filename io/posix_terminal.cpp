@@ -36,15 +36,24 @@ constexpr clock::rep tenth = 100'000'000;
 class terminal_read {
  public:
   terminal_read(int fd, const iovec* vector, int count, const terminal_mode& mode) noexcept
-      : fd_(fd), vector_(vector), mode_(mode) {
+      : fd_(fd), vector_(vector) {
     for (int i = 0; i < count; ++i) size_ += vector[i].iov_len;
-    least_ = std::min<std::size_t>(std::max<std::size_t>(mode.least, 1), size_);
-    if (mode.least == 0) until_ = deadline::after(clock::duration{mode.tenths * tenth});
+    adopt(mode);
   }
 
   ssize_t run();
 
  private:
+  void adopt(const terminal_mode& mode) noexcept {
+    mode_ = mode;
+    least_ = std::min<std::size_t>(std::max<std::size_t>(mode.least, 1), size_);
+    until_ = mode.least == 0 ? deadline::after(clock::duration{mode.tenths * tenth}) : deadline::never();
+  }
+  // Somebody may have changed it while we waited. Where lines are read again, one is what is waited for.
+  void look_at_mode() noexcept {
+    const terminal_mode now = detail::terminal_mode_of(fd_).value_or(terminal_mode{1, 0});
+    if (now.least != mode_.least || now.tenths != mode_.tenths) adopt(now);
+  }
   [[nodiscard]] bool takes(std::size_t there) const noexcept {
     return there != 0 && (mode_.least == 0 || mode_.tenths != 0 || done_ + there >= least_);
   }
@@ -64,9 +73,9 @@ class terminal_read {
 
   const int fd_;
   const iovec* const vector_;
-  const terminal_mode mode_;
+  terminal_mode mode_{};
   std::size_t size_ = 0;
-  std::size_t least_;
+  std::size_t least_ = 0;
   std::size_t done_ = 0;
   deadline until_ = deadline::never();
   clock::rep nap_ = 1'000'000;
@@ -107,7 +116,7 @@ ssize_t terminal_read::run() {
     const auto there = static_cast<std::size_t>(bytes_of(fd_));
     if (takes(there) || has_ended()) {
       const ssize_t n = take(std::max<std::size_t>(there, 1));
-      if (n <= 0) return outcome(n);
+      if (n <= 0) return without_waiting(outcome(n));
       done_ += static_cast<std::size_t>(n);
       if (done_ == size_) return without_waiting(static_cast<ssize_t>(done_));
       if (mode_.least != 0 && mode_.tenths != 0)
@@ -118,7 +127,8 @@ ssize_t terminal_read::run() {
     bool in_time = true;
     const std::error_code ec = await(in_time);
     if (ec) return outcome(failed(to_errno(ec)));
-    if (!in_time) return outcome(0);
+    if (!in_time) return without_waiting(outcome(0));
+    look_at_mode();
   }
 }
 

@@ -152,3 +152,43 @@ TEST_CASE("who waits for a terminal's next character lets others run", "[interpo
     }
   }
 }
+
+// The mode may be another one when the character comes than it was when the read began.
+TEST_CASE("a terminal whose mode changes during a read gives what the new mode allows", "[interpose]") {
+  for (const bool lines : {false, true}) {
+    INFO((lines ? "lines before" : "many characters before"));
+    on_one_worker([&] {
+      const terminal tty(100, 0);
+      termios mode{};
+      ::tcgetattr(tty.slave.get(), &mode);
+      const termios raw = mode;
+      if (lines) mode.c_lflag |= ICANON;
+      ::tcsetattr(tty.slave.get(), TCSANOW, &mode);
+      zsync::fiber changes([&] {
+        ::usleep(20'000);
+        termios one = raw;
+        one.c_cc[VMIN] = 1;
+        ::tcsetattr(tty.slave.get(), TCSANOW, &one);
+        ::usleep(20'000);
+        REQUIRE(::write(tty.master.get(), "x", 1) == 1);
+      });
+      ssize_t n = 0;
+      CHECK(read_from(tty.slave.get(), 10, n) == "x");
+      changes.join();
+    });
+  }
+}
+
+// The kernel tells of the slave's mode also who asks the master.
+TEST_CASE("a terminal's master waits for one character, whatever its slave's mode", "[interpose]") {
+  on_one_worker([&] {
+    const terminal tty(10, 0);
+    zsync::fiber prints([&] {
+      ::usleep(20'000);
+      REQUIRE(::write(tty.slave.get(), "x", 1) == 1);
+    });
+    ssize_t n = 0;
+    CHECK(read_from(tty.master.get(), 10, n) == "x");
+    prints.join();
+  });
+}
